@@ -4,7 +4,8 @@
     ├── ImageError              the bytes are not a picture that can be used
     │   ├── UnsupportedImage      unsupported-image
     │   ├── BrokenImage           broken-image
-    │   └── ImageTooLarge         image-too-large
+    │   ├── ImageTooLarge         image-too-large
+    │   └── ImageTooSmall         image-too-small
     ├── PersonError             the photo cannot be dressed
     │   ├── NoPerson              no-person
     │   ├── SeveralPeople         several-people
@@ -51,6 +52,10 @@ class BrokenImage(ImageError):
 
 class ImageTooLarge(ImageError):
     slug = "image-too-large"
+
+
+class ImageTooSmall(ImageError):
+    slug = "image-too-small"
 
 
 class PersonError(MuslinError):
