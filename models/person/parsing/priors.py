@@ -1,0 +1,76 @@
+"""What the body alone says about each pixel: class priors painted zone over zone, from the trunk up to the face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.person.parsing.anatomy import Anatomy, Limb, step
+
+HAIR, SKIN, UPPER, LOWER, OTHER = range(5)
+"""Rows of a prior: the classes of `models.types.Label` without the background."""
+
+WAIST_BAND = 0.06
+"""Softness of the waist line, in trunk lengths."""
+RARE = 3e-4
+"""No class is rarer than this anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Where cloth ends: the waist in `along`, sleeves and hems in `course`."""
+
+    waist: float
+    sleeves: tuple[Tensor, Tensor]
+    hems: tuple[Tensor, Tensor]
+
+
+def _paint(prior: Tensor, zone: Tensor, *, hair: Tensor | float, skin: Tensor | float, upper: Tensor | float, lower: Tensor | float) -> Tensor:
+    colours = torch.stack([torch.as_tensor(v, dtype=zone.dtype, device=zone.device).expand_as(zone) for v in (hair, skin, upper, lower, 0.0)])
+    return prior * (1 - zone) + zone * colours
+
+
+def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: float) -> Tensor:
+    zone = step((1.05 - arm.radius) / 0.12)
+    hand = arm.end * (1.0 if arm.visibility > 0.4 else 0.6)
+    skin = torch.maximum(0.04 + 0.92 * step((arm.course - end + 0.02) / 0.05), 0.9 * hand)
+    share = prior[UPPER] / (prior[UPPER] + prior[LOWER] + 1e-6)
+    # a sleeve over the trousers is upper; a hand leaves the trousers their share
+    share = torch.where(anatomy.along > waist - 0.25, torch.maximum(share, 0.55 * (1 - hand)), share)
+    if arm.visibility > 0.4:
+        seen = step((0.85 - arm.radius) / 0.08) * (arm.course < 2)
+        share = share + (1 - share) * 0.9 * seen
+    return _paint(prior, zone, hair=0.0, skin=skin, upper=(1 - skin) * share, lower=(1 - skin) * (1 - share))
+
+
+def _paint_leg(prior: Tensor, leg: Limb, end: Tensor, anatomy: Anatomy, waist: float, hands: Tensor) -> Tensor:
+    zone = step((1.3 - leg.radius) / 0.15) * (anatomy.along < waist - 0.05) * (1 - hands)
+    skin = 0.03 + 0.85 * step((leg.course - end) / 0.05)
+    return _paint(prior, zone, hair=0.0, skin=skin, upper=0.1 * prior[UPPER], lower=1 - skin)
+
+
+def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
+    """(5, h, w) class priors inside the person, sums to 1."""
+    a = anatomy
+    hands = torch.maximum(a.arms[0].end, a.arms[1].end)
+    upper = step((a.along - ends.waist) / WAIST_BAND) * step((1.22 - a.along) / 0.05)
+    lower = 1 - step((a.along - ends.waist) / WAIST_BAND)
+    prior = torch.stack((torch.full_like(upper, 0.004), torch.full_like(upper, 0.02), 0.9 * upper, 0.9 * lower, torch.full_like(upper, RARE)))
+    arm_skin = torch.zeros_like(upper)
+    for arm, end in zip(a.arms, ends.sleeves, strict=True):
+        prior = _paint_arm(prior, arm, end, a, ends.waist)
+        arm_skin = torch.maximum(arm_skin, step((1.05 - arm.radius) / 0.12) * prior[SKIN])
+    for leg, end in zip(a.legs, ends.hems, strict=True):
+        prior = _paint_leg(prior, leg, end, a, ends.waist, hands)
+    chest = step((a.along - 0.6) / 0.08) * step((0.55 - a.across.abs()) / 0.08)
+    prior[SKIN] = torch.maximum(prior[SKIN], 0.22 * chest)
+    prior = _paint(prior, a.neck, hair=0.06, skin=0.72, upper=0.25, lower=0.0)
+    prior[HAIR] = torch.maximum(prior[HAIR], 0.22 * a.side_hair * (1 - a.face) * (1 - a.neck))
+    prior = _paint(prior, a.flank * (1 - arm_skin), hair=0.75, skin=0.10, upper=0.15, lower=prior[LOWER])
+    prior = _paint(prior, a.crown, hair=0.9, skin=0.06, upper=0.03 * prior[UPPER], lower=0.0)
+    deep = step((a.face_depth - 0.15) / 0.06)
+    prior = _paint(prior, a.face, hair=0.12 - 0.118 * deep, skin=0.88 + 0.118 * deep, upper=0.005 * prior[UPPER], lower=0.0)
+    prior = prior.clamp_min(RARE)
+    return prior / prior.sum(0)

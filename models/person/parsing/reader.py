@@ -1,0 +1,119 @@
+"""The person parse: from photo, pose and person masks to background, hair, skin, upper, lower and other."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as nnf
+from torch import Tensor
+
+from models.person.parsing import cleaning
+from models.person.parsing.anatomy import Anatomy, read_anatomy, step
+from models.person.parsing.colour import Mixture, fit, log_likelihood
+from models.person.parsing.cuts import Waist, find_end, find_waist
+from models.person.parsing.fields import choose_frame, erode, features, into_frame, lab, landmarks_in_frame, picture_tensor
+from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior
+from models.person.parsing.smooth import guided, mean_field
+from models.types import FloatArray, LabelMap, PersonParse, Picture, Pose
+
+LIKELIHOOD_FLOOR = -15.0
+SKIN_SPREAD = (30.0, 10.0, 14.0, 30.0)
+SHADES = (0.75, 0.55)
+SHADE_WEIGHT = 0.3
+REFITS = 1
+GUIDE_RADIUS, GUIDE_EPSILON = 4, 60.0
+
+
+def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask: FloatArray) -> PersonParse:
+    person = np.clip(0.5 * pose_mask + 0.5 * selfie_mask, 0, 1).astype(np.float32)
+    frame = choose_frame(pose, person)
+    rgb = into_frame(picture_tensor(photo), frame)
+    foreground = into_frame(torch.from_numpy(person)[None], frame)[0].clamp(0, 1)
+    xy = landmarks_in_frame(pose, frame)
+    anatomy = read_anatomy(xy, pose.visibility, frame.height, frame.width)
+    probabilities, waist = parse_frame(rgb, foreground, anatomy)
+    height, width = person.shape
+    labels = probabilities.argmax(0)
+    hot = nnf.one_hot(labels, 6).permute(2, 0, 1).float()
+    full = torch.zeros(6, height, width)
+    full[0] = 1
+    box_h, box_w = frame.bottom - frame.top, frame.right - frame.left
+    from models.person.parsing.fields import blur
+    full[:, frame.top : frame.bottom, frame.left : frame.right] = nnf.interpolate(blur(hot, 1.0)[None], size=(box_h, box_w), mode="bilinear", align_corners=False)[0]
+    out = full.numpy()
+    return PersonParse(out, out.argmax(0).astype(np.uint8), 1.0, waist.gain)
+
+
+def _skin_seen(pixels: Tensor, anatomy: Anatomy, foreground: Tensor) -> Mixture:
+    seed = ((anatomy.face_depth > 0.1) & (foreground > 0.5)).float().reshape(1, -1)
+    if float(seed.sum()) < 12:
+        mean = torch.tensor((102.0, 17.0, 20.0, 10.0))
+        return Mixture(torch.zeros(1, 1), mean.view(1, 1, 4), torch.diag(torch.tensor((700.0, 60.0, 80.0, 90.0))).view(1, 1, 4, 4))
+    return fit(pixels, seed, 3, torch.tensor(SKIN_SPREAD))
+
+
+def _with_shades(m: Mixture) -> Mixture:
+    log_weight, mean, cov = [m.log_weight], [m.mean], [m.covariance]
+    for k in SHADES:
+        factor = torch.tensor((k, 0.5 + 0.5 * k, 0.5 + 0.5 * k, 1.0))
+        log_weight.append(m.log_weight + np.log(SHADE_WEIGHT))
+        mean.append(m.mean * factor)
+        cov.append(m.covariance)
+    return Mixture(torch.cat(log_weight, 1), torch.cat(mean, 1), torch.cat(cov, 1))
+
+
+def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Waist]:
+    height, width = foreground.shape
+    lab_picture = lab(rgb)
+    seen = features(lab_picture)
+    pixels = seen.reshape(4, -1).T.contiguous()
+    inner = erode((foreground > 0.6).float(), 1)
+    face_skin = _skin_seen(pixels, a, foreground)
+    face_like = log_likelihood(pixels, face_skin, -24.0).view(height, width)
+    skin_like = step(face_like + 11.5)
+    arm_radius = torch.minimum(a.arms[0].radius, a.arms[1].radius)
+    hands = torch.maximum(a.arms[0].end, a.arms[1].end)
+    chest = inner * (a.across.abs() < 0.4) * (a.along > 0.25) * (a.along < 0.7) * (arm_radius > 1.1)
+    skin_top = float(chest.sum()) > 20 and float((skin_like * chest).sum() / chest.sum()) > 0.6
+    cloth = inner * (arm_radius > 1.1) * (hands < 0.4)
+    waist = find_waist(lab_picture, a, cloth if skin_top else cloth * (skin_like < 0.6))
+    b = waist.along
+    not_skin = 1 - skin_like
+    free = inner * (arm_radius > 1.0)
+    w_upper = free * (a.across.abs() < 0.5) * (a.along > b + 0.08) * (a.along < 0.85) * (1 - a.neck) * (a.head_down > 2.2) * (1.0 if skin_top else not_skin)
+    w_lower = free * (a.across.abs() < 0.65) * (a.along < b - 0.06) * (a.along > b - 0.75) * (1 - hands) * not_skin
+    w_hair = inner * torch.maximum(a.skull, 0.3 * a.side_hair * (a.head_down < 1.5)) * (1 - a.face) * (a.head_down < 0.9)
+    w_hair = w_hair * (1 - 0.95 * skin_like) * torch.where(a.head_down < -0.8, 1.0, 0.4) + 0.5 * inner * a.flank * (a.head_down < 2.6)
+    flat = torch.stack((w_hair, w_upper, w_lower)).reshape(3, -1)
+    hair_m, cloth_m, skin_m = fit(pixels, flat[:1], 2), fit(pixels, flat[1:], 4), face_skin
+    deep = step((a.face_depth - 0.15) / 0.06)
+    for turn in range(1 + REFITS):
+        like_hair = log_likelihood(pixels, hair_m, LIKELIHOOD_FLOOR).view(height, width)
+        like_upper, like_lower = log_likelihood(pixels, cloth_m, LIKELIHOOD_FLOOR).view(2, height, width)
+        like_skin = log_likelihood(pixels, _with_shades(skin_m), LIKELIHOOD_FLOOR).view(height, width)
+        if turn:
+            like_skin = torch.maximum(like_skin, face_like - 0.7)
+        cap = 30 - 26 * a.neck
+        cap = torch.minimum(cap, 30 - 27 * a.face)
+        cap = torch.minimum(cap, 30 - 30 * deep)
+        like_hair = torch.minimum(like_hair, like_skin + cap)
+        garment_here = torch.where(a.along > b, like_upper, torch.maximum(like_upper, like_lower))
+        sleeves = tuple(find_end(arm, like_skin - garment_here, (arm.radius < 0.75) * inner, 0.0, 0.0) for arm in a.arms)
+        below = inner * (a.along < b) * (hands < 0.4)
+        hems = tuple(find_end(leg, like_skin - like_lower, (leg.radius < 0.7) * below, -0.3, 2.0) for leg in a.legs)
+        prior = body_prior(a, Ends(b, sleeves, hems))
+        like = torch.stack((like_hair, like_skin, like_upper, like_lower, torch.full_like(like_hair, LIKELIHOOD_FLOOR)))
+        posterior = torch.softmax(prior.log() + like, 0)
+        solid = foreground.clamp_min(0.002)
+        q = torch.cat(((1 - solid)[None], posterior * solid))
+        q = guided(rgb, q, GUIDE_RADIUS, GUIDE_EPSILON).clamp_min(1e-5)
+        q = q / q.sum(0)
+        if turn < REFITS:
+            w = q[1:] ** 2 * inner
+            w_hair = w[HAIR] * (1 - 0.9 * a.face) * (1 - 0.9 * a.neck)
+            w_skin = torch.maximum(w[SKIN], 0.4 * deep * inner)
+            hair_m = fit(pixels, w_hair.reshape(1, -1), 2)
+            cloth_m = fit(pixels, torch.stack((w[UPPER], w[LOWER])).reshape(2, -1), 4)
+            skin_m = fit(pixels, w_skin.reshape(1, -1), 3)
+    q = mean_field(q, seen)
+    return cleaning.clean(q, a), waist
