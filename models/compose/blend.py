@@ -1,0 +1,164 @@
+"""Blends draped garments into plates: torch over a batch, fixed shapes, nothing read back from the device.
+
+Order from back to front: the inside of the garment's back, the neck, the torso, bare or covered arms, the sleeves,
+hair, chin and hands. All pictures are (B, C, H, W) float32 0..255, all masks (B, 1, H, W) 0..1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as nn
+from torch import Tensor
+
+from models.compose.plate import ARM_FROM, Plate
+from models.types import FloatArray, Picture
+
+TORSO_ROUND = 0.16
+"""Darkening at the torso's outline: the body is round."""
+SLEEVE_ROUND = 0.20
+CONTACT_REACH = 0.03
+"""Contact shadows on the skin reach this many units ..."""
+CONTACT_DEPTH = 0.22
+"""... and darken it by at most this share."""
+SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.22
+"""Shadow of an arm or sleeve on the torso beside it."""
+WAIST_SHADOW = 0.26
+"""Darkening on both sides of a waist line, and the px over which it fades, in units."""
+WAIST_FADE = 0.04
+SHADOW_STEP = 8
+"""Shadows are soft: they are computed at a size this many times smaller."""
+VISIBLE = 1.5 / 255
+"""An alpha or shadow under this changes nothing and stays outside the edit mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A plate on the device; see `Plate`. All (B, C, H, W)."""
+
+    photo: Tensor
+    """uint8."""
+    plate: Tensor
+    """uint8."""
+    removed: Tensor
+    front_torso: Tensor
+    front_sleeves: Tensor
+    arm_cover: Tensor
+    arm_place: Tensor
+    arm_in_front: Tensor
+    """(B, 2, 1, 1)."""
+    below_waist: Tensor
+    wrinkles: Tensor
+    skin: Tensor
+
+    @classmethod
+    def of(cls, photo: Picture, plate: Plate, in_front: tuple[bool, bool], device: torch.device) -> Scene:
+        def planes(array: FloatArray) -> Tensor:
+            flat = array if array.ndim == 3 else array[None]
+            return torch.from_numpy(np.ascontiguousarray(flat, np.float32))[None].to(device)
+
+        def colour(picture: Picture) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].to(device)
+
+        return cls(
+            photo=colour(photo),
+            plate=colour(plate.plate),
+            removed=planes(plate.removed),
+            front_torso=planes(plate.front_torso),
+            front_sleeves=planes(plate.front_sleeves),
+            arm_cover=planes(plate.arm_cover),
+            arm_place=planes(plate.arm_place),
+            arm_in_front=torch.tensor(in_front, dtype=torch.float32, device=device)[None, :, None, None],
+            below_waist=planes(plate.below_waist),
+            wrinkles=planes(plate.wrinkles),
+            skin=planes(plate.skin),
+        )
+
+    @classmethod
+    def stack(cls, items: list[Self]) -> Self:
+        return cls(*(torch.cat([getattr(i, f.name) for i in items]) for f in fields(cls)))
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A garment sampled onto the photo's pixels."""
+
+    torso: Tensor
+    """(B, 3, H, W) colour 0..255."""
+    torso_alpha: Tensor
+    back_alpha: Tensor
+    torso_across: Tensor
+    """(B, 1, H, W) -1 at the left outline, 1 at the right."""
+    sleeves: Tensor
+    sleeve_alpha: Tensor
+    sleeve_across: Tensor
+    """(B, 1, H, W) -1 at the outer edge, 1 at the inner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    picture: Tensor
+    """uint8 (B, 3, H, W), equal to the photo outside `edit`."""
+    alpha: Tensor
+    """(B, 1, H, W) what of the result is the new garment, the inner back included."""
+    edit: Tensor
+    """bool (B, 1, H, W)."""
+
+
+def soft(mask: Tensor, sigma_px: float) -> Tensor:
+    """Blurs (B, C, H, W) widely: at a reduced size, by three box filters (their sum of variances is sigma's)."""
+    height, width = mask.shape[-2:]
+    small = nn.avg_pool2d(mask, SHADOW_STEP, ceil_mode=True, count_include_pad=False)
+    radius = max(1, round(((4 * (sigma_px / SHADOW_STEP) ** 2 + 1) ** 0.5 - 1) / 2))
+    for _ in range(3):
+        small = nn.avg_pool2d(small, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
+    large = nn.interpolate(small, scale_factor=SHADOW_STEP, mode="bilinear", align_corners=False)
+    return large[..., :height, :width]
+
+
+def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit_px: float) -> Blend:
+    """Puts the layers into the plates.
+
+    tucked (B,) 0 or 1: cut the torso at the waist line; sleeve_end (B, 2) 0..2 place on the arms where the new sleeves
+    end: bare arms below it lie before the torso; unit_px: the bodies' unit, for the reach of shadows.
+    """
+    plate, photo = scene.plate.to(torch.float32), scene.photo.to(torch.float32)
+    tuck = tucked[:, None, None, None]
+    inside_waist = 1 - tuck * (scene.below_waist / 2 + 0.5).clamp(0, 1)
+    bare_from = sleeve_end.clamp_min(ARM_FROM)[:, :, None, None]
+    bare = scene.arm_cover * ((scene.arm_place - bare_from) / 0.05).clamp(0, 1) * scene.arm_in_front
+    filled_arm = bare.amax(1, keepdim=True) * (scene.removed > 0)
+    front = torch.maximum(scene.front_torso, filled_arm)
+    torso_alpha = layers.torso_alpha * inside_waist * (1 - front)
+    behind = torch.maximum(front, scene.skin)
+    back_alpha = layers.back_alpha * (1 - behind)
+    sleeve_alpha = layers.sleeve_alpha * (1 - scene.front_sleeves)
+
+    fade = WAIST_FADE * unit_px
+    below = scene.below_waist
+    under_hem = tuck * WAIST_SHADOW * torch.exp(-below.clamp_min(0) / fade) * (below > 0) * soft(layers.torso_alpha, 0.5 * fade) * (1 - front)
+    contact = CONTACT_DEPTH * soft(torso_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - front)
+    base = plate * (1 - under_hem) * (1 - contact * (1 - torso_alpha))
+    # inside of the back: behind the neck, in the collar's shade
+    base = base + (layers.torso * 0.88 - base) * back_alpha
+
+    beside = torch.maximum(layers.sleeve_alpha, front * (scene.arm_cover.amax(1, keepdim=True)))
+    shade = 1 - TORSO_ROUND * layers.torso_across.abs().clamp(max=1.1) ** 3
+    shade = shade * (1 - SLEEVE_SHADOW_DEPTH * (soft(beside, SLEEVE_SHADOW_REACH * unit_px) * 1.3).clamp(max=1))
+    shade = shade * (1 - tuck * 0.8 * WAIST_SHADOW * torch.exp((below / fade).clamp(-50, 0)))
+    result = base + (layers.torso * shade * scene.wrinkles - base).clamp(-255, 255) * torso_alpha
+
+    shade = (1 - SLEEVE_ROUND * layers.sleeve_across.clamp(-1, 1) ** 2) * scene.wrinkles
+    rim = CONTACT_DEPTH * soft(sleeve_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - scene.front_sleeves)
+    result = result * (1 - rim * (1 - torch.maximum(sleeve_alpha, torso_alpha)))
+    result = result + (layers.sleeves * shade - result) * sleeve_alpha
+
+    alpha = 1 - (1 - torso_alpha) * (1 - sleeve_alpha) * (1 - back_alpha)
+    shadows = torch.maximum(under_hem, torch.maximum(contact, rim))
+    edit = (scene.removed > 0) | (alpha > VISIBLE) | (shadows > 2 * VISIBLE)
+    edit = edit & ((torch.maximum(front, scene.front_sleeves) < 1) | (scene.removed > 0))
+    picture = torch.where(edit, result, photo).round().clamp(0, 255).to(torch.uint8)
+    return Blend(picture=picture, alpha=alpha * edit, edit=edit)

@@ -1,0 +1,198 @@
+"""Cuts a garment reading into pattern pieces: texture, grids over the picture, and the measures draping needs.
+
+Done once, when the garment is read. Everything a try-on needs is on the device afterwards, with fixed shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.drape.grids import BODY_ROWS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves, resample, sleeve_grid, torso_grid
+from models.types import Category, FloatArray, GarmentReading, LabelMap, Notice, UpperLandmarks
+
+SEAM_OVERLAP = 0.03
+"""The torso runs this far (in armpit widths) under the sleeves, so that no gap opens at the seam ..."""
+SLEEVE_OVERLAP = 0.012
+"""... and the sleeves this far over the torso."""
+COLLAR_LEAST = 0.14
+"""Height of the strip above the neck points that is carried along, in armpit widths: holds the back of the collar."""
+TEXTURE_LIMIT_PX = 1280
+"""Longer garment pictures are reduced to this for draping; their maps stay in the picture's own pixels."""
+RGB, TORSO, BACK, SLEEVES = slice(0, 3), 3, 4, 5
+"""Channels of a texture: colour, then the alpha of the torso's front, of the inner back and of the sleeves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What draping needs to know of a garment's shape; (B, ...) float32, lengths in px of its picture."""
+
+    armpit: Tensor
+    """(B,) distance of the armpits: the yardstick of all others."""
+    neck_half: Tensor
+    """(B,)."""
+    shoulder_half: Tensor
+    """(B,)."""
+    armpit_drop: Tensor
+    """(B, 2) from the shoulder tip down to the armpit."""
+    side_half: Tensor
+    """(B, 2, BODY_ROWS + 1) half widths from the armpit to the hem."""
+    length: Tensor
+    """(B,) from the armpits to the hem."""
+    collar: Tensor
+    """(B, 2, 2) offset from neck point to collar top, x outward, y upward."""
+    sleeve: Tensor
+    """(B, 2, 3) lengths of the outer and the inner edge and the width of the cuff; 0 without sleeves."""
+    sleeve_reach: Tensor
+    """(B,) straight distance from shoulder tip to cuff, of both sleeves together's mean, in armpit widths."""
+    sleeved: Tensor
+    """(B,) 1 with sleeves, else 0."""
+    straps: Tensor
+    """(B,) 1 for straps, else 0."""
+
+    @classmethod
+    def stack(cls, items: list[Self]) -> Self:
+        return cls(*(torch.cat([getattr(i, f.name) for i in items]) for f in fields(cls)))
+
+
+@dataclass(frozen=True, slots=True)
+class Garment:
+    """A garment picture read and cut, on the engine's device."""
+
+    category: Category
+    confidence: float
+    notices: tuple[Notice, ...]
+    mask: LabelMap
+    """uint8 (H, W), 255 where the picture shows garment."""
+    texture: Tensor
+    """(6, h, w) float32 0..1, see RGB, TORSO, BACK, SLEEVES."""
+    texture_scale: float
+    """Texture px a picture px."""
+    torso: Tensor
+    """(1, *TORSO_SHAPE, 2) vertices in px of the garment picture."""
+    sleeves: Tensor
+    """(1, 2, *SLEEVE_SHAPE, 2)."""
+    measures: Measures
+    landmarks: UpperLandmarks
+
+
+def cut(reading: GarmentReading, device: torch.device) -> Garment:
+    """Lays grids over an upper garment and packs its texture."""
+    marks = reading.landmarks
+    torso_curves, sleeve_curves = _curves(marks)
+    width = float(np.linalg.norm(marks.armpit[1] - marks.armpit[0]))
+    texture, scale = _texture(reading, width)
+    return Garment(
+        category=reading.category,
+        confidence=reading.confidence,
+        notices=reading.notices,
+        mask=reading.mask.astype(np.uint8) * 255,
+        texture=texture.to(device),
+        texture_scale=scale,
+        torso=torso_grid(torso_curves).to(device),
+        sleeves=sleeve_grid(sleeve_curves).to(device),
+        measures=_measures(marks, width, device),
+        landmarks=marks,
+    )
+
+
+def _row(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]
+
+
+def _collar_offset(marks: UpperLandmarks, width: float) -> FloatArray:
+    """(2, 2) px from the neck points to the top of what stands above them."""
+    least = np.array([0.0, -COLLAR_LEAST * width], np.float32)
+    if marks.collar is None:
+        return np.stack([least, least])
+    offset = marks.collar - marks.neck
+    # a little above the collar's top, so that its edge lies inside the grid
+    offset = offset * 1.12
+    offset[:, 1] = np.minimum(offset[:, 1], least[1])
+    return offset.astype(np.float32)
+
+
+def _curves(marks: UpperLandmarks) -> tuple[TorsoCurves, SleeveCurves]:
+    width = float(np.linalg.norm(marks.armpit[1] - marks.armpit[0]))
+    side = np.stack([resample(marks.side[k], BODY_ROWS + 1) for k in (0, 1)])
+    side[:, 0], side[:, -1] = marks.armpit, marks.hem
+    torso = TorsoCurves(
+        neck=_row(marks.neck),
+        shoulder=_row(marks.shoulder),
+        armpit=_row(marks.armpit),
+        side=_row(side),
+        collar=_row(_collar_offset(marks, width)),
+        middle=torch.ones(1, YOKE_ROWS + BODY_ROWS + 1),
+    )
+    if marks.sleeves is None:
+        flat = torch.zeros(1, 2, SLEEVE_ROWS + 1, 2)
+        return torso, SleeveCurves(flat, flat.clone())
+    outer, inner = [], []
+    for k, sleeve in enumerate(marks.sleeves):
+        upper, lower = resample(sleeve.outer, SLEEVE_ROWS + 1), resample(sleeve.inner, SLEEVE_ROWS + 1)
+        upper[0], lower[0] = marks.shoulder[k], marks.armpit[k]
+        outer.append(upper)
+        inner.append(lower)
+    return torso, SleeveCurves(_row(np.stack(outer)), _row(np.stack(inner)))
+
+
+def _arc(curve: FloatArray) -> float:
+    return float(np.linalg.norm(np.diff(curve, axis=0), axis=1).sum())
+
+
+def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Measures:
+    def one(value: object) -> Tensor:
+        return torch.as_tensor(np.asarray(value, np.float32), device=device)[None]
+
+    side = np.stack([resample(marks.side[k], BODY_ROWS + 1) for k in (0, 1)])
+    side[:, 0], side[:, -1] = marks.armpit, marks.hem
+    middle = side.mean(0)
+    sleeve, reach = np.zeros((2, 3), np.float32), 0.0
+    if marks.sleeves is not None:
+        for k, s in enumerate(marks.sleeves):
+            sleeve[k] = (_arc(s.outer), _arc(s.inner), np.linalg.norm(s.outer[-1] - s.inner[-1]))
+            reach += float(np.linalg.norm(s.outer[-1] - marks.shoulder[k])) / width / 2
+    collar = _collar_offset(marks, width)
+    return Measures(
+        armpit=one(width),
+        neck_half=one(np.linalg.norm(marks.neck[1] - marks.neck[0]) / 2),
+        shoulder_half=one(np.linalg.norm(marks.shoulder[1] - marks.shoulder[0]) / 2),
+        armpit_drop=one(np.abs(marks.armpit[:, 1] - marks.shoulder[:, 1])),
+        side_half=one(np.linalg.norm(side - middle, axis=2)),
+        length=one(_arc(middle)),
+        collar=one(collar * [[-1, -1], [1, -1]]),
+        sleeve=one(sleeve),
+        sleeve_reach=one(reach),
+        sleeved=one(float(marks.sleeves is not None)),
+        straps=one(float(marks.straps)),
+    )
+
+
+def _texture(reading: GarmentReading, width: float) -> tuple[Tensor, float]:
+    """Colour and the three alphas; a piece's alpha ends a little beyond its seam, inside the neighbouring piece."""
+    part = reading.part
+
+    def grown(label_is: np.ndarray, px: float) -> FloatArray:
+        size = 2 * max(1, round(px)) + 1
+        wide = cv2.dilate(label_is.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+        return cv2.GaussianBlur(wide.astype(np.float32), (0, 0), 1.0)
+
+    alpha = reading.alpha.astype(np.float32)
+    sleeves = grown(part >= 2, SLEEVE_OVERLAP * width)
+    # without sleeves the whole garment, so that the antialiased rim outside the mask is kept
+    torso = grown(part == 1, SEAM_OVERLAP * width) if (part >= 2).any() else np.ones_like(alpha)
+    back = reading.inner_back.astype(np.float32)
+    planes = [reading.rgb.astype(np.float32) / 255, (alpha * torso * (1 - back))[..., None], (alpha * back)[..., None]]
+    stack = np.concatenate([*planes, (alpha * np.minimum(sleeves, 1))[..., None]], -1).astype(np.float32)
+    scale = min(1.0, TEXTURE_LIMIT_PX / max(alpha.shape))
+    if scale < 1:
+        size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
+        stack = np.concatenate(
+            [cv2.resize(stack[..., :3], size, interpolation=cv2.INTER_AREA), cv2.resize(stack[..., 3:], size, interpolation=cv2.INTER_AREA)], -1
+        )
+    return torch.from_numpy(np.ascontiguousarray(stack.transpose(2, 0, 1))), scale

@@ -1,0 +1,127 @@
+"""Pattern pieces as curvilinear grids: the torso and two sleeves, laid alike on the garment picture and on the body.
+
+A grid is spanned by the piece's outline curves. Because garment and body use the same construction, the warp is the
+identity when the curves are equal, neighbouring pieces share their seam exactly, and the topology (which vertices make
+a triangle) is a constant for all garments: a batch of drapes needs no per-garment tables. All grids are (B, R, C, 2)
+float32 px, row 0 at the top, column 0 at the picture's left for the torso and at the outer edge for sleeves.
+
+Torso rows: COLLAR_ROWS above the shoulder line, the shoulder line, YOKE_ROWS down to the armpits, BODY_ROWS down to
+the hem, one row of margin. Torso columns: parameter u from -1 (left outline) to 1 (right), one column of margin on
+either side; the neck points lie on the columns u = -NECK_U and u = NECK_U.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+COLLAR_ROWS = 4
+YOKE_ROWS = 10
+BODY_ROWS = 18
+COLUMNS = 20
+NECK_U = 0.4
+"""|u| of the neck points; a multiple of 2 / COLUMNS so that they are vertices."""
+SLEEVE_ROWS = 16
+SLEEVE_COLUMNS = 6
+
+TORSO_SHAPE = (COLLAR_ROWS + YOKE_ROWS + BODY_ROWS + 2, COLUMNS + 3)
+SLEEVE_SHAPE = (SLEEVE_ROWS + 2, SLEEVE_COLUMNS + 3)
+SHOULDER_ROW = COLLAR_ROWS
+ARMPIT_ROW = COLLAR_ROWS + YOKE_ROWS
+HEM_ROW = COLLAR_ROWS + YOKE_ROWS + BODY_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class TorsoCurves:
+    """Outline of a torso. All (B, ...) float32 px; axis 1 is left, right."""
+
+    neck: Tensor
+    """(B, 2, 2) side neck points."""
+    shoulder: Tensor
+    """(B, 2, 2) shoulder tips."""
+    armpit: Tensor
+    """(B, 2, 2)."""
+    side: Tensor
+    """(B, 2, BODY_ROWS + 1, 2) from the armpits to the hem corners."""
+    collar: Tensor
+    """(B, 2, 2) offset from the neck points to the top of what stands above them."""
+    middle: Tensor
+    """(B, YOKE_ROWS + BODY_ROWS + 1) slope of the row at its middle against its mean slope: 1 spaces columns evenly,
+    less keeps the middle (where prints are) smaller than a stretched outline would make it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SleeveCurves:
+    """Outlines of both sleeves, (B, 2, SLEEVE_ROWS + 1, 2) px each: from shoulder tip and from armpit to the cuff."""
+
+    outer: Tensor
+    inner: Tensor
+
+
+def torso_grid(curves: TorsoCurves) -> Tensor:
+    """(B, *TORSO_SHAPE, 2) vertices of the torso."""
+    device, dtype = curves.neck.device, curves.neck.dtype
+    u = torch.linspace(-1, 1, COLUMNS + 1, device=device, dtype=dtype)
+    # rows between their two outline points
+    share = torch.linspace(0, 1, YOKE_ROWS + 1, device=device, dtype=dtype)[None, None, :, None]
+    yoke = curves.shoulder[:, :, None] * (1 - share) + curves.armpit[:, :, None] * share
+    ends = torch.cat([yoke[:, :, :-1], curves.side], 2)  # (B, 2, rows, 2)
+    centre, half = (ends[:, 0] + ends[:, 1]) / 2, (ends[:, 1] - ends[:, 0]) / 2
+    slope = curves.middle[..., None]
+    f = slope * u + (1 - slope) * u**3  # (B, rows, columns), monotone for slopes in 0..1.5
+    rows = centre[:, :, None] + half[:, :, None] * f[..., None]
+    # the shoulder line runs over the neck points; its departure from a straight row fades towards the armpits
+    knots = torch.stack([curves.shoulder[:, 0], curves.neck[:, 0], curves.neck[:, 1], curves.shoulder[:, 1]], 1)
+    line = _polyline(knots, u)
+    bump = line - rows[:, 0]
+    fade = torch.zeros(rows.shape[1], device=device, dtype=dtype)
+    fade[: YOKE_ROWS + 1] = (1 - torch.linspace(0, 1, YOKE_ROWS + 1, device=device, dtype=dtype)) ** 2
+    rows = rows + fade[None, :, None, None] * bump[:, None]
+    # what stands above the shoulder line follows the neck points
+    mix = ((u / NECK_U).clamp(-1, 1) + 1) / 2
+    rise = curves.collar[:, 0, None] * (1 - mix)[None, :, None] + curves.collar[:, 1, None] * mix[None, :, None]
+    step = torch.linspace(1, 1 / COLLAR_ROWS, COLLAR_ROWS, device=device, dtype=dtype)[None, :, None, None]
+    above = rows[:, :1] + rise[:, None] * step
+    grid = torch.cat([above, rows, 2 * rows[:, -1:] - rows[:, -2:-1]], 1)
+    return torch.cat([2 * grid[:, :, :1] - grid[:, :, 1:2], grid, 2 * grid[:, :, -1:] - grid[:, :, -2:-1]], 2)
+
+
+def sleeve_grid(curves: SleeveCurves) -> Tensor:
+    """(B, 2, *SLEEVE_SHAPE, 2) vertices of the sleeves."""
+    v = torch.linspace(0, 1, SLEEVE_COLUMNS + 1, device=curves.outer.device, dtype=curves.outer.dtype)[:, None]
+    grid = curves.outer[..., None, :] * (1 - v) + curves.inner[..., None, :] * v
+    grid = torch.cat([grid, 2 * grid[:, :, -1:] - grid[:, :, -2:-1]], 2)
+    return torch.cat([2 * grid[:, :, :, :1] - grid[:, :, :, 1:2], grid, 2 * grid[:, :, :, -1:] - grid[:, :, :, -2:-1]], 3)
+
+
+def _polyline(knots: Tensor, u: Tensor) -> Tensor:
+    """Points (B, len(u), 2) of the polyline through shoulder, neck, neck, shoulder at u = -1, -NECK_U, NECK_U, 1."""
+    left = ((u + 1) / (1 - NECK_U)).clamp(0, 1)[None, :, None]
+    across = ((u + NECK_U) / (2 * NECK_U)).clamp(0, 1)[None, :, None]
+    right = ((u - NECK_U) / (1 - NECK_U)).clamp(0, 1)[None, :, None]
+    k = [knots[:, i, None] for i in range(4)]
+    return k[0] + (k[1] - k[0]) * left + (k[2] - k[1]) * across + (k[3] - k[2]) * right
+
+
+@cache
+def triangles(shape: tuple[int, int]) -> np.ndarray:
+    """(T, 3) int64 vertex numbers of a grid of `shape` vertices, two triangles a cell, diagonals alternating."""
+    rows, columns = shape
+    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij")
+    a, b = i * columns + j, i * columns + j + 1
+    c, d = a + columns, b + columns
+    even = ((i + j) % 2 == 0)[..., None]
+    first = np.where(even, np.stack([a, b, d], -1), np.stack([a, b, c], -1))
+    second = np.where(even, np.stack([a, d, c], -1), np.stack([b, d, c], -1))
+    return np.stack([first, second], 2).reshape(-1, 3)
+
+
+def resample(curve: np.ndarray, count: int) -> np.ndarray:
+    """(count, 2) points evenly spaced by arc length along a polyline (N, 2)."""
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    at = np.linspace(0, length[-1], count)
+    return np.stack([np.interp(at, length, curve[:, c]) for c in (0, 1)], -1).astype(np.float32)

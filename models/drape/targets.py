@@ -1,0 +1,333 @@
+"""Where a garment's outline comes to lie on a body: the curves that span the grids.
+
+Torch over a batch, fixed shapes, nothing read back. Lengths written as plain numbers are in units of the body
+(`Body.unit_px`: the distance of the shoulder joints); s is the scale from garment px to photo px.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.drape.cut import Measures
+from models.drape.grids import BODY_ROWS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves
+from models.person.body import ARM_COUNT, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, Body
+from models.types import Tuck
+
+SCALE_SLEEVED, SCALE_SLEEVELESS = 0.77, 1.02
+"""Armpit width of the picture's garment on the body, in units. Packshots show sleeved garments wider at the armpit
+(cloth of the sleeve bunches there) than sleeveless ones."""
+NECK_HALF = (0.22, 0.50)
+NECK_ABOVE = 0.02
+"""The collar stands this much above the shoulder."""
+NECK_HEIGHT = (0.12, 0.34)
+ARMPIT_IN = 0.10
+"""A set-in sleeve's armpit lies this much inside the shoulder joint."""
+ARMPIT_DROP = (0.30, 0.54)
+ARMPIT_SLEEVELESS, DROP_SLEEVELESS, DROP_STRAPS = 0.43, (0.30, 0.42), (0.30, 0.36)
+SIDE_HALF = (0.42, 0.80)
+EASE = 1.10
+"""A garment's side stands off the worn outline by at most this factor."""
+MIDDLE_SLOPE = (0.80, 1.15)
+SLEEVE_SHORTER = 0.74
+"""A sleeve's outline in a packshot is longer than what of it is seen on a hanging arm."""
+LONG_SLEEVE = ((0.85, 1.0, 1.35, 1.6), (0.42, 0.48, 0.80, 1.02))
+"""Sleeve reach in armpit widths -> share of the arm's length it covers."""
+LONG_FROM = 0.85
+WRIST_MOST = 1.03
+SLEEVE_SNAP = 0.12
+"""A sleeve that ends within this share of the arm's length of the worn one ends where that one does."""
+ARM_EASE = 1.06
+CUFF_EASE = (0.10, 1.4, 0.4)
+"""Most a sleeve stands off the arm, and how that is shared by its outer and inner edge."""
+SLEEVE_TOP = 0.14
+"""Half width of a sleeve at its top."""
+SLEEVE_HEAD = 0.22
+"""The sleeve's outer edge leaves the shoulder tip in a quarter wave of this length."""
+TUCK_FROM = -0.15
+"""A top that would end less than this below the waist line (negative: above it) is drawn down to it when tucked."""
+HEM_SNAP = 0.35
+"""A hem within this of the worn top's hem is put there."""
+WORN_OUT = ((0.10, 0.90), (0.22, 1.12))
+"""The worn top hangs out when its hem is lower than the first number (in trunk lengths above the hips) and wider
+against the lower garment than the second."""
+BELOW_WAIST = 0.06
+"""A tucked top's grid ends this far below the waist line; what is below the line is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A body's measures as tensors (B, ...), px of the photo; see `Body`."""
+
+    unit: Tensor
+    trunk: Tensor
+    shoulder_px: Tensor
+    middle: Tensor
+    up: Tensor
+    right: Tensor
+    tip: Tensor
+    top: Tensor
+    row_middle: Tensor
+    row_right: Tensor
+    side: Tensor
+    joints: Tensor
+    """(B, 2, 4, 2)."""
+    radius: Tensor
+    """(B, 2, ARM_COUNT)."""
+    sleeve_end: Tensor
+    """(B, 2)."""
+    waist: Tensor
+    """(B,) px below the shoulder line, at the axis."""
+    waist_known: Tensor
+    hem_ratio: Tensor
+
+    @classmethod
+    def of(cls, body: Body, device: torch.device) -> Frame:
+        def one(value: object) -> Tensor:
+            return torch.as_tensor(np.asarray(value, np.float32), device=device)[None]
+
+        return cls(
+            unit=one(body.unit_px),
+            trunk=one(body.trunk_px),
+            shoulder_px=one(body.shoulder_px),
+            middle=one(body.middle),
+            up=one(body.up),
+            right=one(body.right),
+            tip=one(body.tip),
+            top=one(body.top),
+            row_middle=one(body.row_middle),
+            row_right=one(body.row_right),
+            side=one(body.side),
+            joints=one(np.stack([a.joints for a in body.arms])),
+            radius=one(np.stack([a.radius for a in body.arms])),
+            sleeve_end=one([a.sleeve_end for a in body.arms]),
+            waist=one(body.waist[len(body.waist) // 2]),
+            waist_known=one(float(body.waist_known)),
+            hem_ratio=one(body.hem_ratio),
+        )
+
+    @classmethod
+    def stack(cls, items: list[Self]) -> Self:
+        return cls(*(torch.cat([getattr(i, f.name) for i in items]) for f in fields(cls)))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Curves on the body and what the composer needs to know of them."""
+
+    torso: TorsoCurves
+    sleeves: SleeveCurves
+    scale: Tensor
+    """(B,) photo px a garment px."""
+    tucked: Tensor
+    """(B,) 1 where the garment is cut off at the waist line."""
+    sleeve_end: Tensor
+    """(B, 2) 0..2 where the new sleeves end on the arms; 0 without sleeves."""
+
+
+def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
+    """Finds the target curves.
+
+    tuck: (B,) 0 auto, 1 in, 2 out (see `tuck_code`). All of one batch size.
+    """
+    unit = frame.unit
+    sleeved = measures.sleeved > 0.5
+    scale = torch.where(sleeved, SCALE_SLEEVED, SCALE_SLEEVELESS) * unit / measures.armpit
+    out = torch.tensor([-1.0, 1.0], device=unit.device)[None, :, None] * frame.right[:, None]  # (B, 2, 2) outward
+    up = frame.up[:, None]
+    neck, neck_x = _neck(frame, measures, scale, out, up)
+    shoulder = _shoulder(frame, measures, scale, out, up, neck, neck_x)
+    armpit = _armpit(frame, measures, scale, out, up, shoulder)
+    side, middle, tucked = _side(frame, measures, scale, armpit, tuck)
+    collar_in = measures.collar * scale[:, None, None]
+    collar = out * collar_in[..., :1] * 0.6 + up * collar_in[..., 1:] * 0.8
+    # the yoke's rows go from the shoulder's to the armpit's slope
+    torso = TorsoCurves(neck=neck, shoulder=shoulder, armpit=armpit, side=side, collar=collar, middle=middle)
+    sleeves, sleeve_end = _sleeves(frame, measures, scale, out, shoulder, armpit)
+    return Placement(torso=torso, sleeves=sleeves, scale=scale, tucked=tucked, sleeve_end=sleeve_end * measures.sleeved[:, None])
+
+
+def tuck_code(tuck: Tuck) -> float:
+    return {Tuck.AUTO: 0.0, Tuck.IN: 1.0, Tuck.OUT: 2.0}[tuck]
+
+
+def sample(profile: Tensor, at: Tensor) -> Tensor:
+    """Linear interpolation along the last axis: profile (..., N), at (..., M) in index units -> (..., M); clamped."""
+    last = profile.shape[-1] - 1
+    at = at.clamp(0, last)
+    low = at.floor().clamp(max=last - 1).to(torch.int64)
+    share = at - low
+    return profile.gather(-1, low) * (1 - share) + profile.gather(-1, low + 1) * share
+
+
+def _clip(value: Tensor, limits: tuple[float, float], unit: Tensor) -> Tensor:
+    unit = unit.reshape(-1, *[1] * (value.dim() - 1))
+    return torch.minimum(torch.maximum(value, limits[0] * unit), limits[1] * unit)
+
+
+def _top_height(frame: Frame, lateral: Tensor) -> Tensor:
+    """Height (B, 2) of the shoulder at distances `lateral` (B, 2) px from the middle."""
+    at = (lateral / frame.unit[:, None] - TOP_FROM) / (TOP_TO - TOP_FROM) * (TOP_COUNT - 1)
+    return sample(frame.top, at[..., None])[..., 0]
+
+
+def _neck(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+    x = _clip((measures.neck_half * scale)[:, None].expand(-1, 2), NECK_HALF, frame.unit)
+    height = _clip(_top_height(frame, x) + NECK_ABOVE * frame.unit[:, None], NECK_HEIGHT, frame.unit)
+    return frame.middle[:, None] + out * x[..., None] + up * height[..., None], x
+
+
+def _shoulder(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, neck: Tensor, neck_x: Tensor) -> Tensor:
+    tip_x = ((frame.tip - frame.middle[:, None]) * out).sum(-1)
+    least = neck_x + 0.04 * frame.unit[:, None]
+    x = torch.minimum(torch.maximum((measures.shoulder_half * scale)[:, None], least), torch.maximum(tip_x, least))
+    height = _clip(_top_height(frame, x) + 0.01 * frame.unit[:, None], (0.06, 0.24), frame.unit)
+    bare = frame.middle[:, None] + out * x[..., None] + up * height[..., None]
+    return torch.where((measures.sleeved > 0.5)[:, None, None], frame.tip, bare)
+
+
+def _armpit(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:
+    unit = frame.unit
+    drop = measures.armpit_drop * scale[:, None]
+    turned = (frame.shoulder_px / unit).clamp(max=1)  # a turned body's shoulder line is short
+    tip_height = ((shoulder - frame.middle[:, None]) * up).sum(-1)
+    joint_x = ((frame.joints[:, :, 0] - frame.middle[:, None]) * out).sum(-1)
+    set_in = joint_x - ARMPIT_IN * (unit * turned)[:, None], tip_height - _clip(drop, ARMPIT_DROP, unit)
+    straps = (measures.straps > 0.5)[:, None]
+    bare_drop = torch.where(straps, _clip(drop, DROP_STRAPS, unit), _clip(drop, DROP_SLEEVELESS, unit))
+    bare = ARMPIT_SLEEVELESS * unit[:, None] * turned[:, None] + (1 - turned[:, None]) * joint_x, tip_height - bare_drop
+    sleeved = (measures.sleeved > 0.5)[:, None]
+    x, y = (torch.where(sleeved, a, b) for a, b in zip(set_in, bare, strict=True))
+    return frame.middle[:, None] + out * x[..., None] + up * y[..., None]
+
+
+def _side(frame: Frame, measures: Measures, scale: Tensor, armpit: Tensor, tuck: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Side outlines (B, 2, rows, 2), the slope of every row at its middle, and whether the garment is tucked."""
+    unit = frame.unit
+    down = frame.row_middle[:, -1] - frame.row_middle[:, 0]
+    down = down / down.norm(dim=-1, keepdim=True)
+    level = ((armpit - frame.middle[:, None]) * down[:, None]).sum(-1)  # (B, 2) below the shoulder line
+    start = level.mean(1)
+    own = start + measures.length * scale
+    known = frame.waist_known > 0.5
+    above_hips = (frame.trunk - frame.waist) / frame.trunk
+    worn_out = ((above_hips < WORN_OUT[0][0]) & (frame.hem_ratio > WORN_OUT[0][1])) | (
+        (above_hips < WORN_OUT[1][0]) & (frame.hem_ratio > WORN_OUT[1][1])
+    )
+    wants_in = torch.where(tuck > 1.5, torch.zeros_like(known), (tuck > 0.5) | ~worn_out)
+    tucked = known & wants_in & (own > frame.waist + TUCK_FROM * unit)
+    snapped = known & ~wants_in & ((own - frame.waist).abs() < HEM_SNAP * unit) & (tuck < 1.5)
+    end = torch.where(tucked, torch.maximum(own, frame.waist + BELOW_WAIST * unit), torch.where(snapped, frame.waist, own))
+    share = torch.linspace(0, 1, BODY_ROWS + 1, device=unit.device)
+    distance = level[..., None] * (1 - share) + end[:, None, None] * share  # (B, 2, rows)
+    at = distance / (ROW_SPAN * unit[:, None, None]) * (ROW_COUNT - 1)
+    # under a waist band the outline is the lower garment's: the garment keeps the waist's width there
+    seen = torch.where(tucked[:, None, None], torch.minimum(distance, frame.waist[:, None, None]), distance)
+    body = sample(frame.side, seen / (ROW_SPAN * unit[:, None, None]) * (ROW_COUNT - 1))
+    body = _clip(body, SIDE_HALF, unit)
+    wanted = measures.side_half * scale[:, None, None]
+    half = torch.minimum(torch.maximum(wanted, body), EASE * body)
+    # the first row is the armpit itself
+    middle_at, across = (sample(p.transpose(1, 2)[:, None].expand(-1, 2, -1, -1), at[:, :, None].expand(-1, -1, 2, -1)) for p in (frame.row_middle, frame.row_right))
+    sign = torch.tensor([-1.0, 1.0], device=unit.device)[None, :, None, None]
+    side = middle_at.transpose(2, 3) + sign * across.transpose(2, 3) * half[..., None]
+    blend = (1 - torch.arange(BODY_ROWS + 1, device=unit.device) / 3).clamp(0, 1)[None, None, :, None]
+    offset = armpit[:, :, None] - side[:, :, :1]
+    side = side + offset * blend
+    actual = (side[:, 1] - side[:, 0]).norm(dim=-1) / 2
+    slope = (wanted.mean(1) / actual).clamp(*MIDDLE_SLOPE)
+    yoke = slope[:, :1].expand(-1, YOKE_ROWS)
+    return side, torch.cat([yoke, slope], 1), tucked.to(unit.dtype)
+
+
+def _unit_vector(v: Tensor) -> tuple[Tensor, Tensor]:
+    length = v.norm(dim=-1, keepdim=True).clamp_min(1e-3)
+    return v / length, length[..., 0]
+
+
+def _curve(x: Tensor, table: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
+    """Piecewise linear function given by its knots."""
+    xs, ys = table
+    result = torch.full_like(x, ys[0])
+    for x0, x1, y0, y1 in zip(xs[:-1], xs[1:], ys[:-1], ys[1:], strict=True):
+        result = torch.where(x > x0, y0 + (y1 - y0) * ((x - x0) / (x1 - x0)).clamp(max=1), result)
+    return result
+
+
+def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
+    """Outer and inner edges along the bent arm, and where (0..2) the sleeves end."""
+    unit = frame.unit[:, None]
+    shoulder, elbow, wrist = frame.joints[:, :, 0], frame.joints[:, :, 1], frame.joints[:, :, 2]
+    along1, length1 = _unit_vector(elbow - shoulder)
+    along2, length2 = _unit_vector(wrist - elbow)
+    arm = length1 + length2
+    normal1 = torch.stack([along1[..., 1], -along1[..., 0]], -1)
+    normal1 = torch.where(((normal1 * out).sum(-1, keepdim=True)) >= 0, normal1, -normal1)
+    normal2 = torch.stack([along2[..., 1], -along2[..., 0]], -1)
+
+    def cross(a: Tensor, b: Tensor) -> Tensor:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+    same = cross(along1, normal1) * cross(along2, normal2) > 0
+    normal2 = torch.where(same[..., None], normal2, -normal2)
+    head_out, head_in = ((tip - shoulder) * along1).sum(-1), ((armpit - shoulder) * along1).sum(-1)
+    wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
+    # length along the arm
+    foreshortened = SLEEVE_SHORTER * (length1 / (0.95 * unit)).clamp(0.65, 1.05)
+    outer, inner = (measures.sleeve[..., i] * scale[:, None] * foreshortened for i in (0, 1))
+    short = 0.5 * (head_out + outer + head_in + inner)
+    reach = measures.sleeve_reach[:, None].expand_as(arm)
+    length = torch.where(reach > LONG_FROM, _curve(reach, LONG_SLEEVE) * arm, short)
+    length = torch.minimum(length, WRIST_MOST * arm)
+    worn_end = frame.sleeve_end
+    worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
+    near = ((length - worn).abs() < SLEEVE_SNAP * arm) & (worn_end > 0.15)
+    length = torch.where(near, worn, length)
+    length = torch.maximum(length, head_in + 0.05 * unit)
+    # widths
+    half_cuff = measures.sleeve[..., 2] * scale[:, None] * 0.5 * 0.95
+
+    def half_width(distance: Tensor, side_ease: float) -> Tensor:
+        d = distance
+        place = torch.where(d < length1[..., None], d / length1[..., None], 1 + (d - length1[..., None]) / length2[..., None])
+        bare = sample(frame.radius, place.clamp(0, 2) / 2 * (ARM_COUNT - 1))
+        ease = torch.minimum((half_cuff[..., None] - bare).clamp_min(0), CUFF_EASE[0] * unit[..., None]) * side_ease
+        head = torch.minimum(torch.maximum(SLEEVE_TOP * unit[..., None], bare), bare * 1.6)
+        q = (d / length[..., None].clamp_min(1e-3)).clamp(0, 1)
+        return head * (1 - q) + (bare * ARM_EASE + ease) * q
+
+    def at(distance: Tensor, offset: Tensor) -> Tensor:
+        bend = ((distance - length1[..., None] + 0.14 * unit[..., None]) / (0.28 * unit[..., None])).clamp(0, 1)[..., None]
+        normal, _ = _unit_vector(normal1[:, :, None] * (1 - bend) + normal2[:, :, None] * bend)
+        upper = shoulder[:, :, None] + along1[:, :, None] * distance[..., None]
+        lower = elbow[:, :, None] + along2[:, :, None] * (distance - length1[..., None])[..., None]
+        return torch.where((distance < length1[..., None])[..., None], upper, lower) + normal * offset[..., None]
+
+    t = torch.linspace(0, 1, SLEEVE_ROWS + 1, device=unit.device)
+    end_out = torch.maximum(length, head_out + 0.1 * unit)
+    end_in = torch.maximum(length, head_in + 0.04 * unit)
+    d_out = head_out[..., None] + (end_out - head_out)[..., None] * t
+    d_in = head_in[..., None] + (end_in - head_in)[..., None] * t
+    head = SLEEVE_HEAD * unit[..., None]
+    q = ((d_out - head_out[..., None]) / (head - head_out[..., None]).clamp_min(1e-3)).clamp(0, 1)
+    full = half_width(torch.maximum(d_out, head), CUFF_EASE[1])
+    offset_out = torch.where(d_out < head, wide_out[..., None] + (full - wide_out[..., None]) * torch.sin(torch.pi / 2 * q), full)
+    q = (t / 0.45).clamp(0, 1)
+    q = q * q * (3 - 2 * q)
+    offset_in = -(wide_in[..., None] + (half_width(d_in, CUFF_EASE[2]) - wide_in[..., None]) * q)
+    outer_edge, inner_edge = _smooth(at(d_out, offset_out)), _smooth(at(d_in, offset_in))
+    outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)
+    inner_edge = torch.cat([armpit[:, :, None], inner_edge[:, :, 1:]], 2)
+    end = torch.where(length < length1, length / length1, 1 + (length - length1) / length2)
+    return SleeveCurves(outer_edge, inner_edge), end
+
+
+def _smooth(curve: Tensor) -> Tensor:
+    inside = (curve[:, :, :-2] + 2 * curve[:, :, 1:-1] + curve[:, :, 2:]) / 4
+    return torch.cat([curve[:, :, :1], inside, curve[:, :, -1:]], 2)
+
+

@@ -1,0 +1,259 @@
+"""The engine: reads people and garments once, then draws try-ons in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+
+from models.compose.blend import Blend, Scene, blend
+from models.compose.plate import make_plate
+from models.drape.cut import Garment, Measures, cut
+from models.drape.targets import Frame, Placement, place, tuck_code
+from models.drape.warp import Topology, Warp, layers, warp
+from models.errors import CategoryNotSupported
+from models.interface import Explanation, Fitting, TryOn
+from models.person.body import Body, measure_body
+from models.types import Category, LabelMap, Notice, Picture, Pose
+
+if TYPE_CHECKING:
+    from models.person.observe import Observer
+
+VERSION = "0.1.0"
+WORK_LONG_SIDE_PX = 2048
+"""Larger photos are reduced to this for work, and composed back at their own size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A photo read: everything a try-on needs, on the engine's device. Personal data."""
+
+    photo: Picture
+    """The photo at its own size."""
+    work_size: tuple[int, int]
+    """(height, width) px at which it is dressed."""
+    pose: Pose
+    """In work px."""
+    labels: LabelMap
+    """(H, W) at work size."""
+    body: Body
+    frame: Frame
+    scene: Scene
+    confidence: float
+    notices: tuple[Notice, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.photo.shape[0], self.photo.shape[1]
+
+
+class Engine:
+    """Reads people and garments and draws try-ons; see `models.interface.EngineProtocol`.
+
+    assets_dir: folder of MediaPipe's model files (None: the default cache); device: a torch device;
+    threads: torch's intra-op threads (None: torch's default). Not thread-safe but for `read_garment`.
+    """
+
+    def __init__(self, assets_dir: Path | None = None, device: str = "cpu", threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._device = torch.device(device)
+        self._assets_dir = assets_dir
+        self._observer: Observer | None = None
+        self._topology = Topology.on(self._device)
+
+    @property
+    def version(self) -> str:
+        return VERSION
+
+    @property
+    def device(self) -> str:
+        return str(self._device)
+
+    def close(self) -> None:
+        """Frees MediaPipe's graphs."""
+        if self._observer is not None:
+            self._observer.close()
+            self._observer = None
+
+    def warm_up(self) -> None:
+        """Loads MediaPipe's graphs and draws one sample, so that the first request is not slow."""
+        from models.samples import packshots, sample_people
+
+        person = self.read_person(sample_people()[0].picture)
+        upper = next(p for p in packshots() if p.category is Category.UPPER)
+        self.try_on([Fitting(person, (self.read_garment(upper.picture, Category.UPPER),))])
+
+    def read_person(self, photo: Picture) -> Person:
+        """Reads a photo (H, W, 3) uint8.
+
+        Raises NoPerson, SeveralPeople, BodyNotVisible, PhotoTooSmall.
+        """
+        from models.person.observe import Observer
+        from models.person.parsing import parse_person
+
+        scale = min(1.0, WORK_LONG_SIDE_PX / max(photo.shape[:2]))
+        work = photo
+        if scale < 1:
+            size = (round(photo.shape[1] * scale), round(photo.shape[0] * scale))
+            work = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+        if self._observer is None:
+            self._observer = Observer(self._assets_dir)
+        seen = self._observer.observe(work)
+        parse = parse_person(work, seen.pose, seen.pose_mask, seen.selfie_mask)
+        body = measure_body(seen.pose, parse)
+        plate = make_plate(work, parse, body)
+        return Person(
+            photo=photo,
+            work_size=(work.shape[0], work.shape[1]),
+            pose=seen.pose,
+            labels=parse.labels,
+            body=body,
+            frame=Frame.of(body, self._device),
+            scene=Scene.of(work, plate, (body.arms[0].in_front, body.arms[1].in_front), self._device),
+            confidence=parse.certainty,
+            notices=(*seen.notices, *parse.notices),
+        )
+
+    def read_garment(self, picture: Picture, category: Category | None) -> Garment:
+        """Reads a garment picture (H, W, 3) uint8; `category` None: found from its outline.
+
+        Raises GarmentNotIsolated, GarmentNotReadable, CategoryNotSupported.
+        """
+        from models.garment import read_garment_picture
+
+        return cut(read_garment_picture(picture, category), self._device)
+
+    @torch.inference_mode()
+    def try_on(self, batch: Sequence[Fitting[Person, Garment]]) -> list[TryOn]:
+        """Draws every fitting of a batch; results in the batch's order.
+
+        Fittings of equal sizes are drawn together. Raises CategoryNotSupported for outfits of several garments.
+        """
+        results: dict[int, TryOn] = {}
+        for members in _same_shapes(batch):
+            drawn = self._draw([batch[i] for i in members])
+            pictures = drawn.blend.picture.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+            edits = drawn.blend.edit[:, 0].cpu().numpy()
+            for i, picture, edit in zip(members, pictures, edits, strict=True):
+                fitting = batch[i]
+                garment = fitting.garments[-1]
+                results[i] = TryOn(
+                    picture=_at_full_size(fitting.person, picture, edit),
+                    confidence=min(fitting.person.confidence, garment.confidence),
+                    notices=(*fitting.person.notices, *garment.notices),
+                    timings_ms=drawn.timings_ms,
+                )
+        return [results[i] for i in range(len(batch))]
+
+    @torch.inference_mode()
+    def explain(self, fitting: Fitting[Person, Garment]) -> Explanation:
+        """Draws one fitting and tells where every pixel came from."""
+        drawn = self._draw([fitting])
+        person, garment = fitting.person, fitting.garments[-1]
+        height, width = person.size
+        alpha = drawn.blend.alpha[0, 0].cpu().numpy()
+        edit = drawn.blend.edit[0, 0].cpu().numpy()
+        on_sleeve = (drawn.sleeve_alpha[0, 0] > 0.5).cpu().numpy()
+        place_ = torch.where(torch.from_numpy(on_sleeve).to(drawn.warp.torso.device), drawn.warp.sleeves[0, :2], drawn.warp.torso[0, :2])
+        place_map = place_.permute(1, 2, 0).cpu().numpy()
+        place_map = np.where((alpha > 0)[..., None] & (place_map > -1e3), place_map, np.nan)
+        labels = person.labels
+        if (height, width) != person.work_size:
+            alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+            place_map = cv2.resize(place_map, (width, height), interpolation=cv2.INTER_LINEAR)
+            labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+            edit = _full_edit(edit, (height, width))
+        body = person.body
+        return Explanation(
+            parse=labels,
+            garment_mask=garment.mask,
+            garment_alpha=np.rint(alpha * 255).astype(np.uint8),
+            garment_map=place_map.astype(np.float32),
+            edit_mask=edit,
+            landmarks={
+                "pose": person.pose.xy.tolist(),
+                "shoulder_tips": body.tip.tolist(),
+                "neck": drawn.placement.torso.neck[0].tolist(),
+                "armpits": drawn.placement.torso.armpit[0].tolist(),
+                "hem": drawn.placement.torso.side[0, :, -1].tolist(),
+            },
+        )
+
+    def _draw(self, batch: Sequence[Fitting[Person, Garment]]) -> _Drawn:
+        clock = _Clock()
+        garments = [_only_garment(f) for f in batch]
+        frame = Frame.stack([f.person.frame for f in batch])
+        measures = Measures.stack([g.measures for g in garments])
+        scene = Scene.stack([f.person.scene for f in batch])
+        texture = torch.stack([g.texture for g in garments])
+        scale = torch.tensor([g.texture_scale for g in garments], device=self._device)
+        tuck = torch.tensor([tuck_code(f.tuck) for f in batch], device=self._device)
+        size = batch[0].person.work_size
+        with clock("drape"):
+            placement = place(frame, measures, tuck)
+            warped = warp(placement, torch.cat([g.torso for g in garments]), torch.cat([g.sleeves for g in garments]), self._topology, size)
+        with clock("sample"):
+            sampled = layers(texture, scale, warped, measures.sleeved)
+        with clock("compose"):
+            unit = float(np.mean([f.person.body.unit_px for f in batch]))
+            blended = blend(scene, sampled, placement.tucked, placement.sleeve_end, unit)
+        return _Drawn(placement, warped, sampled.sleeve_alpha, blended, clock.timings_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    placement: Placement
+    warp: Warp
+    sleeve_alpha: torch.Tensor
+    blend: Blend
+    timings_ms: Mapping[str, float]
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.timings_ms[stage] = (time.perf_counter() - start) * 1000
+
+
+def _only_garment(fitting: Fitting[Person, Garment]) -> Garment:
+    if len(fitting.garments) != 1:
+        raise CategoryNotSupported("Outfits of several garments are not supported yet; send one upper garment.")
+    return fitting.garments[0]
+
+
+def _same_shapes(batch: Sequence[Fitting[Person, Garment]]) -> list[list[int]]:
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for i, fitting in enumerate(batch):
+        key = (fitting.person.work_size, _only_garment(fitting).texture.shape, round(fitting.person.body.unit_px))
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
+
+
+def _full_edit(edit: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    large = cv2.resize(edit.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return large > 0
+
+
+def _at_full_size(person: Person, picture: Picture, edit: np.ndarray) -> Picture:
+    """Puts a picture drawn at work size back into the photo: only inside the edit mask, with soft edges."""
+    if person.size == person.work_size:
+        return picture
+    size = (person.size[1], person.size[0])
+    drawn = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    share = cv2.resize(edit.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)[..., None]
+    mixed = person.photo + (drawn - person.photo) * share
+    return np.where(share > 0, np.clip(np.rint(mixed), 0, 255), person.photo).astype(np.uint8)
