@@ -1,0 +1,43 @@
+"""Recolours the outline ring of a garment and everything outside it from inside, so that sampling there shows no ground."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from models.garment.outline import odd_kernel
+from models.types import BoolArray, FloatArray, Picture
+
+RING_PX: Final = 3
+"""Width of the ring inside the outline that shows mixed colours (antialiasing, JPEG), px of 1024."""
+
+
+def recolour_edge(picture: Picture, mask: BoolArray, ring_px: int = RING_PX) -> Picture:
+    """`picture` (H, W, 3) whose pixels outside `mask`, or within `ring_px` of its outline, are filled from inside."""
+    inner = cv2.erode(mask.astype(np.uint8), odd_kernel(2 * ring_px + 1)).astype(bool)
+    # parts thinner than the ring (straps, lace) keep their middle
+    thin = mask & ~cv2.dilate(inner.astype(np.uint8), odd_kernel(2 * ring_px + 3)).astype(bool)
+    core = inner | cv2.erode(thin.astype(np.uint8), odd_kernel(3)).astype(bool)
+    filled = pull_push(picture.astype(np.float32), core)
+    return np.where(core[..., None], picture, np.clip(filled + 0.5, 0, 255).astype(np.uint8))
+
+
+def pull_push(values: FloatArray, known: BoolArray) -> FloatArray:
+    """`values` (H, W, C) with the unknown pixels filled smoothly from the known ones, near before far."""
+    weight = known.astype(np.float32)
+    levels = [(values * weight[..., None], weight)]
+    while min(levels[-1][1].shape) > 2:
+        v, w = levels[-1]
+        size = ((w.shape[1] + 1) // 2, (w.shape[0] + 1) // 2)
+        v, w = cv2.resize(v, size, interpolation=cv2.INTER_AREA), cv2.resize(w, size, interpolation=cv2.INTER_AREA)
+        # a coarse pixel that saw any known colour knows it
+        gain = np.minimum(1.0, 2.0 * w) / np.maximum(w, 1e-6)
+        levels.append((v * gain[..., None], w * gain))
+    v, w = levels[-1]
+    filled = v / np.maximum(w, 1e-6)[..., None]
+    for v, w in reversed(levels[:-1]):
+        up = cv2.resize(filled, (w.shape[1], w.shape[0]), interpolation=cv2.INTER_LINEAR)
+        filled = v + (1 - w)[..., None] * up
+    return np.asarray(filled, np.float32)

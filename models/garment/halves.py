@@ -1,0 +1,139 @@
+"""A garment's outline as two half outlines, each seen as if it were the right half.
+
+A half outline runs from the top of the axis outwards, round sleeve or armhole, down the side and back to the axis
+along the hem. Its points are (u, y): u px outwards from the axis, y px downwards. So one piece of code reads both
+sides, and left and right can be compared point by point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from models.errors import GarmentNotReadable
+from models.garment.outline import components
+from models.types import BoolArray, FloatArray
+
+CUT_WIDTH: Final = 3
+"""px: how wide a sleeve that touches the torso is cut from it."""
+OUTLINE_BLUR: Final = 2.0
+"""px: smoothing of the outline along itself; pixel stairs go, corners stay within a pixel."""
+
+SIGNS: Final = (-1.0, 1.0)
+"""x direction of "outwards" of the left and the right half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One half outline, a point about every px."""
+
+    points: FloatArray
+    """(n, 2) u, y."""
+
+    @property
+    def u(self) -> FloatArray:
+        return self.points[:, 0]
+
+    @property
+    def y(self) -> FloatArray:
+        return self.points[:, 1]
+
+
+def open_gaps(mask: BoolArray) -> BoolArray:
+    """`mask` with each hole beside the torso opened downwards: a sleeve that touches the torso below its gap."""
+    inverse = ~mask
+    count, labels, stats = components(inverse)
+    outside = np.unique(np.r_[labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    result = mask.copy().astype(np.uint8)
+    beyond = np.isin(labels, outside) & inverse
+    for i in range(1, count):
+        if i in outside or not inverse[labels == i].any():
+            continue
+        if stats[i, cv2.CC_STAT_HEIGHT] < 1.5 * stats[i, cv2.CC_STAT_WIDTH]:
+            continue
+        ys, xs = np.nonzero(labels == i)
+        y, x = int(ys.max()), int(xs[ys.argmax()])
+        oy, ox = np.nonzero(beyond[y:])
+        if not oy.size:
+            continue
+        k = int(np.argmin((oy * 1.0) ** 2 + (ox - x) ** 2))
+        cv2.line(result, (x, y), (int(ox[k]), int(oy[k]) + y), 0, CUT_WIDTH)
+    opened: BoolArray = result.astype(bool)
+    return opened
+
+
+def halves(mask: BoolArray, axis_x: float) -> tuple[Half, Half]:
+    """The left and the right half outline of `mask` (h, w).
+
+    Raises GarmentNotReadable when the outline does not cross the axis.
+    """
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = max(contours, key=cv2.contourArea).reshape(-1, 2).astype(np.float32)
+    outline = _smooth_ring(outline)
+    u = outline[:, 0] - axis_x
+    crossing = np.flatnonzero((u <= 0) != (np.roll(u, -1) <= 0))
+    if crossing.size < 2:
+        raise GarmentNotReadable("The garment's two sides could not be told apart: lay it out flat, front up.")
+    top, bottom = crossing[outline[crossing, 1].argmin()], crossing[outline[crossing, 1].argmax()]
+    forward = np.roll(outline, -(top + 1), axis=0)[: (bottom - top) % len(outline)]
+    backward = np.roll(outline, -(bottom + 1), axis=0)[: (top - bottom) % len(outline)][::-1]
+    pair = sorted((forward, backward), key=lambda half: float(half[:, 0].mean()))
+    left, right = (Half(resample(_outwards(half, axis_x, sign), step_px=1.0)) for half, sign in zip(pair, SIGNS, strict=True))
+    return left, right
+
+
+def _outwards(half: FloatArray, axis_x: float, sign: float) -> FloatArray:
+    return np.stack([(half[:, 0] - axis_x) * sign, half[:, 1]], -1).astype(np.float32)
+
+
+def to_frame(points: FloatArray, axis_x: float, side: int) -> FloatArray:
+    """(..., 2) (u, y) of half `side` (0 left, 1 right), as (x, y) of the upright frame."""
+    return np.stack([axis_x + SIGNS[side] * points[..., 0], points[..., 1]], -1).astype(np.float32)
+
+
+def _smooth_ring(ring: FloatArray) -> FloatArray:
+    reach = int(4 * OUTLINE_BLUR)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / OUTLINE_BLUR) ** 2)
+    kernel /= kernel.sum()
+    padded = np.concatenate([ring[-reach:], ring, ring[:reach]])
+    return np.stack([np.convolve(padded[:, k], kernel, mode="valid") for k in (0, 1)], -1).astype(np.float32)
+
+
+def resample(curve: FloatArray, *, step_px: float = 0.0, count: int = 0) -> FloatArray:
+    """(n, 2) the polyline at even arc length: `count` points, or one about every `step_px`."""
+    length = np.r_[0.0, np.cumsum(np.hypot(*np.diff(curve, axis=0).T))]
+    n = count or max(2, round(float(length[-1]) / step_px) + 1)
+    at = np.linspace(0.0, length[-1], n)
+    return np.stack([np.interp(at, length, curve[:, k]) for k in (0, 1)], -1).astype(np.float32)
+
+
+def turning(half: Half, reach: int) -> FloatArray:
+    """(n,) radians by which the outline turns at each point, over `reach` px to both sides; concave is negative.
+
+    Down to -270 degrees at the end of a slit: a turn of more than 165 degrees is taken as a slit, not as a spike.
+    """
+    p = half.points
+    n = len(p)
+    before = p - p[np.maximum(np.arange(n) - reach, 0)]
+    after = p[np.minimum(np.arange(n) + reach, n - 1)] - p
+    cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    angle = np.arctan2(cross, (before * after).sum(-1))
+    angle = np.where(angle > np.deg2rad(165), angle - 2 * np.pi, angle)
+    angle[:reach] = angle[n - reach :] = 0.0
+    return np.asarray(angle, np.float32)
+
+
+def furthest(points: FloatArray, direction: tuple[float, float]) -> int:
+    """Index of the point of `points` (n, 2) that lies furthest in `direction`."""
+    return int((points @ np.asarray(direction, np.float32)).argmax())
+
+
+def off_chord(points: FloatArray) -> FloatArray:
+    """(n,) signed distance px of each point from the line through the first and the last; positive is convex."""
+    a, b = points[0], points[-1]
+    d = (b - a) / max(1e-6, float(np.hypot(*(b - a))))
+    r = points - a
+    return np.asarray(d[1] * r[:, 0] - d[0] * r[:, 1], np.float32)

@@ -1,0 +1,245 @@
+"""Landmarks of an upper garment, from its outline alone.
+
+Armpits come first: the sharpest concave corners of the two half outlines that lie at mirrored places with a sleeve
+above them. Everything else is found on the stretches that they cut the outline into.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.errors import GarmentNotReadable
+from models.garment.halves import Half, furthest, off_chord, turning
+from models.types import BoolArray, FloatArray
+
+ARMPIT_REACHES: Final = (0.11, 0.22)
+"""Torso widths to both sides over which the outline's turn is measured at an armpit: corners, and the soft bends of dolman sleeves."""
+ARMPIT_LEAST_TURN_DEG: Final = 16.0
+ARMPIT_FROM: Final = 0.14
+ARMPIT_TO: Final = (1.0, 1.7)
+"""Torso widths under the shoulder within which armpits lie; slits between a sleeve and the torso may begin deeper."""
+SLIT_DEG: Final = 110.0
+"""A turn from which a concave corner is such a slit."""
+ARMPIT_USUAL: Final = 0.42
+ARMPIT_UNUSUAL: Final = 0.9
+"""Radians of turn that one torso width off the usual depth costs."""
+MIRROR_COST: Final = 6.0
+"""Radians of turn that one torso width between mirrored armpits costs."""
+SLEEVE_LEAST: Final = 0.045
+"""Torso widths a sleeve must reach out beyond its armpit."""
+BELOW_ARMPIT: Final = 0.3
+"""Torso widths below an armpit within which the torso must not reach out further (else it is an armhole)."""
+NECK_LEAN_DEG: Final = 8.0
+"""A neck point is the outline's furthest point in this direction, outwards from straight up."""
+COLLAR_LEAST: Final = 0.07
+"""Torso widths a collar stands above the neck point, at least."""
+COLLAR_HOLLOW: Final = 0.022
+"""Torso widths by which the outline is hollow at the foot of a collar, at least."""
+TIP_INSIDE: Final = 0.05
+"""Torso widths a shoulder tip usually lies inside the armpit."""
+TIP_RANGE: Final = (0.14, 0.05)
+"""Torso widths inwards and outwards of its usual place where a shoulder tip is sought."""
+TIP_BEND: Final = 0.02
+"""Torso widths by which the outline must bend at a shoulder tip to be trusted."""
+SLEEVELESS_PIT: Final = (0.28, 0.40, 0.60)
+"""Depth of an armhole in torso widths: least, usual, most."""
+SLEEVELESS_TURN_DEG: Final = 14.0
+STRAP_SHARE: Final = 1 / 7
+SIDE_ROWS: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class SideMarks:
+    """Landmarks of one half, as indices into its outline."""
+
+    neck: int
+    shoulder: int
+    armpit: int
+    hem: int
+    collar: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpperMarks:
+    """Landmarks of both halves."""
+
+    sides: tuple[SideMarks, SideMarks]
+    sleeved: bool
+    straps: bool
+    torso_width: float
+    armpit_turn: float
+    """Radians: how sharp the blunter armpit is (0 without sleeves)."""
+
+
+def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half]) -> UpperMarks:
+    """Landmarks of the upper garment `mask` (upright) with half outlines `pair`.
+
+    Raises GarmentNotReadable when the outline is not that of an upper garment laid out flat.
+    """
+    width = torso_width(mask, axis_x)
+    armpits = _armpits(pair, width)
+    if armpits is not None:
+        width = float(sum(half.u[i] for half, i in zip(pair, armpits[0], strict=True)))
+    marks = []
+    for k, half in enumerate(pair):
+        neck, collar = _neck(half, width, armpits[0][k] if armpits else None)
+        if armpits:
+            pit = armpits[0][k]
+            tip = _shoulder_tip(half, width, neck, pit)
+        else:
+            tip = _bare_shoulder(half, width, neck)
+            pit = _bare_armpit(half, width, tip)
+        marks.append(SideMarks(neck, tip, pit, _hem(half, pit), collar))
+    left, right = marks
+    if (left.collar is None) != (right.collar is None):
+        left, right = (_without_collar(m, half, width, armpits is not None) for m, half in zip(marks, pair, strict=True))
+    shoulder = [float(np.hypot(*(h.points[m.shoulder] - h.points[m.neck]))) for h, m in zip(pair, (left, right), strict=True)]
+    straps = armpits is None and max(shoulder) < STRAP_SHARE * width
+    return UpperMarks((left, right), armpits is not None, straps, width, armpits[1] if armpits else 0.0)
+
+
+def torso_width(mask: BoolArray, axis_x: float) -> float:
+    """Median px, over the lower middle rows, of the run that holds the axis."""
+    ys = np.flatnonzero(mask.any(1))
+    top, bottom = int(ys[0]), int(ys[-1])
+    x = int(np.clip(round(axis_x), 0, mask.shape[1] - 1))
+    widths = []
+    for y in range(top + int(0.45 * (bottom - top)), top + int(0.8 * (bottom - top))):
+        if mask[y, x]:
+            empty = np.flatnonzero(~mask[y])
+            right = empty[empty > x]
+            left = empty[empty < x]
+            widths.append((right[0] if right.size else mask.shape[1]) - (left[-1] if left.size else -1) - 1)
+    if not widths:
+        raise GarmentNotReadable("The garment has no cloth along its middle: lay it out flat, front up.")
+    return float(np.median(widths))
+
+
+def _armpits(pair: tuple[Half, Half], width: float) -> tuple[tuple[int, int], float] | None:
+    """Indices of both armpits and the blunter one's turn in radians, or None without sleeves."""
+    lists = [_armpit_candidates(half, width) for half in pair]
+    best, found = -1e9, None
+    for i, turn_i in lists[0]:
+        for j, turn_j in lists[1]:
+            apart = float(np.hypot(*(pair[0].points[i] - pair[1].points[j]))) / width
+            score = turn_i + turn_j - MIRROR_COST * apart
+            if score > best:
+                best, found = score, ((i, j), min(turn_i, turn_j))
+    return found
+
+
+def _armpit_candidates(half: Half, width: float) -> list[tuple[int, float]]:
+    """Index and worth, in radians, of each concave corner that may be an armpit."""
+    top = _shoulder_level(half, width)
+    result = []
+    for share in ARMPIT_REACHES:
+        reach = max(3, round(share * width))
+        turn = -turning(half, reach)
+        for i in np.flatnonzero(turn > np.deg2rad(ARMPIT_LEAST_TURN_DEG)):
+            if turn[i] < turn[max(0, i - reach // 2) : i + reach // 2 + 1].max():
+                continue
+            depth = (half.y[i] - top) / width
+            deepest = ARMPIT_TO[1] if turn[i] > np.deg2rad(SLIT_DEG) else ARMPIT_TO[0]
+            if not ARMPIT_FROM < depth < deepest or not 0.22 * width < half.u[i] < 0.95 * width:
+                continue
+            sleeve = half.u[:i].max() - half.u[i]
+            after = half.points[i : i + int(1.5 * BELOW_ARMPIT * width)]
+            torso = after[after[:, 1] < half.y[i] + BELOW_ARMPIT * width]
+            flare = max(0.0, float(torso[:, 0].max() - half.u[i])) if len(torso) else 0.0
+            if sleeve - flare < SLEEVE_LEAST * width:
+                continue
+            result.append((int(i), float(turn[i]) - ARMPIT_UNUSUAL * max(0.0, abs(depth - ARMPIT_USUAL) - 0.1)))
+    return result
+
+
+def _shoulder_level(half: Half, width: float) -> float:
+    """y of the outline a quarter of the torso's width from the axis: the shoulder, above any collar."""
+    outer = np.flatnonzero(half.u > 0.3 * width)
+    return float(half.y[outer[0]]) if outer.size else float(half.y.min())
+
+
+def _neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | None]:
+    """Index of the side neck point, and of the top of a collar that stands above it."""
+    stop = armpit if armpit is not None else len(half.points) // 2
+    lean = np.deg2rad(NECK_LEAN_DEG)
+    upper = half.points[:stop]
+    top = furthest(upper, (float(np.sin(lean)), -float(np.cos(lean))))
+    outer = np.flatnonzero(upper[top:, 0] > min(0.42 * width, float(upper[:, 0].max()) * 0.85))
+    end = top + (int(outer[0]) if outer.size else len(upper) - top - 1)
+    if end - top < 5:
+        return top, None
+    hollow = off_chord(half.points[top : end + 1])
+    foot = top + int(hollow.argmin())
+    if -hollow.min() > COLLAR_HOLLOW * width and half.y[foot] - half.y[top] > COLLAR_LEAST * width:
+        return foot, top
+    return top, None
+
+
+def _without_collar(marks: SideMarks, half: Half, width: float, sleeved: bool) -> SideMarks:
+    """A collar seen on one side only is none."""
+    if marks.collar is None:
+        return marks
+    tip = marks.shoulder if sleeved else _bare_shoulder(half, width, marks.collar)
+    return SideMarks(marks.collar, tip, marks.armpit, marks.hem, None)
+
+
+def _shoulder_tip(half: Half, width: float, neck: int, armpit: int) -> int:
+    """Where the shoulder line bends into the sleeve, near its usual place above the armpit."""
+    usual = half.u[armpit] - TIP_INSIDE * width
+    above = np.arange(neck, armpit)
+    above = above[: int(half.u[above].argmax()) + 1] if above.size else above
+    if above.size < 3:
+        return neck
+    lo, hi = usual - TIP_RANGE[0] * width, usual + TIP_RANGE[1] * width
+    near = above[(half.u[above] >= lo) & (half.u[above] <= hi)]
+    fallback = int(above[np.abs(half.u[above] - usual).argmin()])
+    if near.size < 3:
+        return fallback
+    # the bend: over a chord that starts well up the shoulder and ends well down the sleeve
+    span = int(0.35 * width)
+    first, last = max(neck, int(near[0]) - span // 2), min(armpit, int(near[-1]) + span // 2)
+    bulge = off_chord(half.points[first : last + 1])
+    inside = slice(int(near[0]) - first, int(near[-1]) - first + 1)
+    k = int(near[0]) + int(bulge[inside].argmax())
+    trust = float(np.clip(bulge[inside].max() / (2 * TIP_BEND * width) - 0.5, 0, 1))
+    u = trust * half.u[k] + (1 - trust) * half.u[fallback]
+    return int(near[np.abs(half.u[near] - u).argmin()])
+
+
+def _bare_shoulder(half: Half, width: float, neck: int) -> int:
+    """Outer end of a shoulder without a sleeve: furthest up and out."""
+    below = np.flatnonzero(half.y[neck:] > half.y[neck] + 0.35 * width)
+    stop = neck + int(below[0]) if below.size else len(half.points)
+    return neck + furthest(half.points[neck : max(stop, neck + 1)], (0.7, -0.7))
+
+
+def _bare_armpit(half: Half, width: float, tip: int) -> int:
+    """Lower end of an armhole: the convex corner where it meets the side, else at the usual depth."""
+    least, usual, most = (half.y[tip] + d * width for d in SLEEVELESS_PIT)
+    arc = np.arange(tip, len(half.points))
+    inside = arc[(half.y[arc] >= least) & (half.y[arc] <= most) & (half.u[arc] > 0.3 * width)]
+    if inside.size < 3:
+        return int(arc[np.abs(half.y[arc] - usual).argmin()])
+    turn = turning(half, max(3, round(0.12 * width)))[inside]
+    if turn.max() > np.deg2rad(SLEEVELESS_TURN_DEG):
+        return int(inside[turn.argmax()])
+    return int(inside[np.abs(half.y[inside] - usual).argmin()])
+
+
+def _hem(half: Half, armpit: int) -> int:
+    """Lower corner of the torso: furthest down and out."""
+    return armpit + furthest(half.points[armpit:], (0.7, 0.7))
+
+
+def side_line(half: Half, armpit: int, hem: int, rows: int = SIDE_ROWS) -> FloatArray:
+    """(rows, 2) u, y of the outline at even heights from armpit to hem corner."""
+    arc = half.points[armpit : hem + 1]
+    ys = np.linspace(arc[0, 1], arc[-1, 1], rows)
+    # the outline may turn back a little: take it as a function of height by running maximum
+    height = np.maximum.accumulate(arc[:, 1]) + np.arange(len(arc)) * 1e-4
+    u = np.interp(ys, height, arc[:, 0])
+    u[0], u[-1] = arc[0, 0], arc[-1, 0]
+    return np.stack([u, ys], -1).astype(np.float32)
