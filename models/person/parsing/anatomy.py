@@ -32,6 +32,10 @@ FACE_OF_WIDTH, FACE_OF_EARS = 0.16, 0.38
 """The least eye-to-mouth distance, in body widths and in ear distances (a lowered head)."""
 UPPER_ARM, FOREARM = 0.150, 0.1245
 """Half widths of the arm with its sleeve, in body widths."""
+BROWS = -0.35
+"""`head_down` of the brows; a fringe covers what is above."""
+LONG_HAIR = 0.35
+"""Hair below the shoulders against hair to the shoulders."""
 FACE_HULL = 1.2
 """The landmarks' hull is enlarged so much to reach the hairline and the jaw."""
 
@@ -46,6 +50,8 @@ class Limb:
     """(h, w) 0..1 along the upper bone, 1..2 along the lower one, beyond 2 hand or foot."""
     end: Tensor
     """(h, w) 0..1: the hand or the foot."""
+    hand_px: Tensor
+    """(h, w) distance from the hand's or foot's bone."""
     visibility: float
     """0..1 of the wrist or ankle."""
 
@@ -63,6 +69,8 @@ class Anatomy:
     """0..1, chin to hairline."""
     face_depth: Tensor
     """Distance inside the face's outline, in eye-to-mouth distances (negative outside)."""
+    core_face: Tensor
+    """0..1: well inside the face and below the brows, where no hair can be; fringes reach down to it."""
     skull: Tensor
     crown: Tensor
     """0..1: where hair stands on the head: the skull, and a wider dome above it at half weight."""
@@ -101,7 +109,7 @@ def _arm(grid: Tensor, xy: FloatArray, visibility: FloatArray, joints: tuple[int
     lower = torch.where(r_fore < r_hand, 1 + t_fore.clamp(0, 1), 2 + 0.3 * t_hand.clamp(0, 1))
     course = torch.where(r_upper < torch.minimum(r_fore, r_hand), t_upper.clamp(0, 1), lower)
     radius = torch.minimum(torch.minimum(r_upper, r_fore), r_hand)
-    return Limb(radius, course, step((0.95 - r_hand) / 0.15), float(visibility[joints[2]]))
+    return Limb(radius, course, step((0.95 - r_hand) / 0.15), d_hand, float(visibility[joints[2]]))
 
 
 def _leg(grid: Tensor, xy: FloatArray, visibility: FloatArray, joints: tuple[int, ...], width: float, trunk: float) -> Limb:
@@ -113,7 +121,7 @@ def _leg(grid: Tensor, xy: FloatArray, visibility: FloatArray, joints: tuple[int
     r_thigh, r_shank = d_thigh / (0.22 * thigh + 0.05 * width), d_shank / (0.17 * thigh + 0.05 * width)
     r_foot = d_foot / (0.13 * thigh + 0.03 * width)
     course = torch.where(r_thigh < r_shank, t_thigh.clamp(-0.3, 1), 1 + t_shank.clamp(0, 1))
-    return Limb(torch.minimum(r_thigh, r_shank), course, step((1 - r_foot) / 0.15) * step((t_shank - 0.93) / 0.03), float(visibility[joints[2]]))
+    return Limb(torch.minimum(r_thigh, r_shank), course, step((1 - r_foot) / 0.15) * step((t_shank - 0.93) / 0.03), d_foot, float(visibility[joints[2]]))
 
 
 def _face_outline(xy: FloatArray, eyes: FloatArray, mouth: FloatArray, down: FloatArray, unit: float) -> FloatArray:
@@ -180,11 +188,13 @@ def read_anatomy(xy: FloatArray, visibility: FloatArray, height: int, width: int
 
     face_depth = _inside(grid, _face_outline(xy, eyes, mouth, down, unit)) / unit
     face = step(face_depth / 0.1)
+    core_face = step((face_depth - 0.15) / 0.06) * step((head_down - BROWS) / 0.08)
     skull = step((1 - torch.hypot((sideways - 0.8 * turned) / max(1.45 * head_half, 1.5), (head_down + 0.15) / 2.1)) / 0.10)
     dome = step((1 - torch.hypot((sideways - turned) / 2.4, (head_down + 0.9) / 2.4)) / 0.10)
     crown = torch.maximum(skull, 0.5 * dome) * step((1.7 - head_down) / 0.15)
     head_across = sideways - 0.5 * turned
-    side_hair = step((head_down + 0.5) / 0.3) * step((5 - head_down) / 0.5) * step((2.6 - head_across.abs()) / 0.3)
+    beside = step((head_down + 0.5) / 0.3) * step((2.6 - head_across.abs()) / 0.3)
+    side_hair = beside * (step((5 - head_down) / 0.5) + LONG_HAIR * step((11 - head_down) / 1.0)).clamp_max(1)
     neck_px, _ = _capsule(grid, eyes + 1.6 * unit * down, shoulders + 0.02 * trunk_px * up)
     neck = step((0.72 - neck_px / unit) / 0.12) * (1 - face) * step((head_down - 1.35) / 0.12)
     # outline of the shoulders above the joints, in trunk lengths: .20 beside the neck, .06 at the tips
@@ -199,6 +209,7 @@ def read_anatomy(xy: FloatArray, visibility: FloatArray, height: int, width: int
         head_across=head_across,
         face=face,
         face_depth=face_depth,
+        core_face=core_face,
         skull=skull,
         crown=crown,
         neck=neck,

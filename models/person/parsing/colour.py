@@ -12,6 +12,7 @@ from torch import Tensor
 
 SAMPLES = 512
 """Pixels drawn for one class, evenly along its cumulated weight (in reading order: spread over the region)."""
+RESTARTS = 4
 ROUNDS = 8
 """Lloyd rounds of k-means."""
 SMALLEST_SHARE = 0.02
@@ -44,7 +45,16 @@ def systematic_sample(pixels: Tensor, weight: Tensor) -> Tensor:
 
 
 def kmeans(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """k-means++ and Lloyd on a batch (C, N, D) -> centres (C, count, D), assignment (C, N)."""
+    """k-means++ and Lloyd on a batch (C, N, D), the best of RESTARTS -> centres (C, count, D), assignment (C, N)."""
+    classes, samples, size = points.shape
+    centres, assignment = _lloyd(points.repeat(RESTARTS, 1, 1), count)
+    spread = ((points.repeat(RESTARTS, 1, 1) - centres.gather(1, assignment[..., None].expand(-1, -1, size))) ** 2).sum((1, 2))
+    best = spread.view(RESTARTS, classes).argmin(0)
+    rows = torch.arange(classes, device=points.device)
+    return centres.view(RESTARTS, classes, count, size)[best, rows], assignment.view(RESTARTS, classes, samples)[best, rows]
+
+
+def _lloyd(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     classes, samples, _ = points.shape
     draws = torch.rand((count, classes, 1), generator=torch.Generator().manual_seed(SEED)).to(points)
     rows = torch.arange(classes, device=points.device)
@@ -92,3 +102,8 @@ def log_likelihood(pixels: Tensor, mixture: Mixture, floor: float) -> Tensor:
     terms = torch.cat((square, pixels), 1) @ torch.cat((-0.5 * precision.reshape(classes * count, -1), pulled.reshape(classes * count, -1)), 1).T
     terms = terms.view(-1, classes, count) + constant
     return torch.logsumexp(terms, -1).clamp_min(floor).T
+
+
+def marginal(mixture: Mixture, size: int) -> Mixture:
+    """The same mixture over the first `size` features."""
+    return Mixture(mixture.log_weight, mixture.mean[..., :size], mixture.covariance[..., :size, :size])

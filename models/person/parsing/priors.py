@@ -14,6 +14,12 @@ HAIR, SKIN, UPPER, LOWER, OTHER = range(5)
 
 WAIST_BAND = 0.06
 """Softness of the waist line, in trunk lengths."""
+FOOT_SKIN, FOOT_LOWER = 0.25, 0.10
+"""The foot's share of skin and of trousers; the rest is shoe."""
+BOOT = 0.15
+HELD, HELD_REACH = 0.08, 0.6
+"""Prior of a held thing beside the hand, and how far it reaches, in body widths."""
+FOREHEAD_HAIR, FACE_HAIR = 0.15, 0.002
 RARE = 3e-4
 """No class is rarer than this anywhere."""
 
@@ -27,8 +33,11 @@ class Ends:
     hems: tuple[Tensor, Tensor]
 
 
-def _paint(prior: Tensor, zone: Tensor, *, hair: Tensor | float, skin: Tensor | float, upper: Tensor | float, lower: Tensor | float) -> Tensor:
-    colours = torch.stack([torch.as_tensor(v, dtype=zone.dtype, device=zone.device).expand_as(zone) for v in (hair, skin, upper, lower, 0.0)])
+Share = Tensor | float
+
+
+def _paint(prior: Tensor, zone: Tensor, *, hair: Share, skin: Share, upper: Share, lower: Share, other: Share = 0.0) -> Tensor:
+    colours = torch.stack([torch.as_tensor(v, dtype=zone.dtype, device=zone.device).expand_as(zone) for v in (hair, skin, upper, lower, other)])
     return prior * (1 - zone) + zone * colours
 
 
@@ -47,8 +56,10 @@ def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: f
 
 def _paint_leg(prior: Tensor, leg: Limb, end: Tensor, anatomy: Anatomy, waist: float, hands: Tensor) -> Tensor:
     zone = step((1.3 - leg.radius) / 0.15) * (anatomy.along < waist - 0.05) * (1 - hands)
-    skin = 0.03 + 0.85 * step((leg.course - end) / 0.05)
-    return _paint(prior, zone, hair=0.0, skin=skin, upper=0.1 * prior[UPPER], lower=1 - skin)
+    past = step((leg.course - end) / 0.05)
+    skin, boot = 0.03 + 0.85 * past, BOOT * past
+    prior = _paint(prior, zone, hair=0.0, skin=skin, upper=0.1 * prior[UPPER], lower=1 - skin, other=boot)
+    return _paint(prior, leg.end * (leg.visibility > 0.4), hair=0.0, skin=FOOT_SKIN, upper=0.0, lower=FOOT_LOWER, other=1 - FOOT_SKIN - FOOT_LOWER)
 
 
 def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
@@ -64,13 +75,15 @@ def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
         arm_skin = torch.maximum(arm_skin, step((1.05 - arm.radius) / 0.12) * prior[SKIN])
     for leg, end in zip(a.legs, ends.hems, strict=True):
         prior = _paint_leg(prior, leg, end, a, ends.waist, hands)
+    near = torch.stack([step((HELD_REACH * a.width_px - arm.hand_px) / (0.1 * a.width_px)) * (arm.visibility > 0.4) for arm in a.arms]).amax(0)
+    prior[OTHER] = torch.maximum(prior[OTHER], HELD * near * (1 - hands) * step((ends.waist + 0.3 - a.along) / 0.05))
     chest = step((a.along - 0.6) / 0.08) * step((0.55 - a.across.abs()) / 0.08)
     prior[SKIN] = torch.maximum(prior[SKIN], 0.22 * chest)
     prior = _paint(prior, a.neck, hair=0.06, skin=0.72, upper=0.25, lower=0.0)
     prior[HAIR] = torch.maximum(prior[HAIR], 0.22 * a.side_hair * (1 - a.face) * (1 - a.neck))
     prior = _paint(prior, a.flank * (1 - arm_skin), hair=0.75, skin=0.10, upper=0.15, lower=prior[LOWER])
     prior = _paint(prior, a.crown, hair=0.9, skin=0.06, upper=0.03 * prior[UPPER], lower=0.0)
-    deep = step((a.face_depth - 0.15) / 0.06)
-    prior = _paint(prior, a.face, hair=0.12 - 0.118 * deep, skin=0.88 + 0.118 * deep, upper=0.005 * prior[UPPER], lower=0.0)
+    hair = FOREHEAD_HAIR + (FACE_HAIR - FOREHEAD_HAIR) * a.core_face
+    prior = _paint(prior, a.face, hair=hair, skin=1 - hair, upper=0.005 * prior[UPPER], lower=0.0)
     prior = prior.clamp_min(RARE)
     return prior / prior.sum(0)

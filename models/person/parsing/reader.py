@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-from models.person.parsing import cleaning
-from models.person.parsing.anatomy import Anatomy, read_anatomy, step
-from models.person.parsing.colour import Mixture, fit, log_likelihood
+from models.person.parsing import cleaning, ground
+from models.person.parsing.anatomy import BROWS, Anatomy, read_anatomy, step
+from models.person.parsing.colour import Mixture, fit, log_likelihood, marginal
 from models.person.parsing.cuts import Waist, find_end, find_waist
 from models.person.parsing.fields import choose_frame, erode, features, into_frame, lab, landmarks_in_frame, picture_tensor
 from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior
@@ -17,6 +17,7 @@ from models.person.parsing.smooth import guided, mean_field
 from models.types import FloatArray, LabelMap, PersonParse, Picture, Pose
 
 LIKELIHOOD_FLOOR = -15.0
+FLOORS = (-15.0, -17.0, -15.0, -15.0, -13.5)
 SKIN_SPREAD = (30.0, 10.0, 14.0, 30.0)
 SHADES = (0.75, 0.55)
 SHADE_WEIGHT = 0.3
@@ -45,7 +46,7 @@ def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask:
 
 
 def _skin_seen(pixels: Tensor, anatomy: Anatomy, foreground: Tensor) -> Mixture:
-    seed = ((anatomy.face_depth > 0.1) & (foreground > 0.5)).float().reshape(1, -1)
+    seed = ((anatomy.face_depth > 0.1) & (anatomy.head_down > BROWS) & (foreground > 0.5)).float().reshape(1, -1)
     if float(seed.sum()) < 12:
         mean = torch.tensor((102.0, 17.0, 20.0, 10.0))
         return Mixture(torch.zeros(1, 1), mean.view(1, 1, 4), torch.diag(torch.tensor((700.0, 60.0, 80.0, 90.0))).view(1, 1, 4, 4))
@@ -86,11 +87,14 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
     w_hair = w_hair * (1 - 0.95 * skin_like) * torch.where(a.head_down < -0.8, 1.0, 0.4) + 0.5 * inner * a.flank * (a.head_down < 2.6)
     flat = torch.stack((w_hair, w_upper, w_lower)).reshape(3, -1)
     hair_m, cloth_m, skin_m = fit(pixels, flat[:1], 2), fit(pixels, flat[1:], 4), face_skin
-    deep = step((a.face_depth - 0.15) / 0.06)
+    deep = a.core_face
+    w_other = inner * torch.maximum(a.legs[0].end * (a.legs[0].visibility > 0.4), a.legs[1].end * (a.legs[1].visibility > 0.4)) * (1 - skin_like)
+    other_m = fit(pixels, w_other.reshape(1, -1), 3)
+    like_ground = ground.ground_likelihood(seen[:3], foreground, a.width_px, LIKELIHOOD_FLOOR)
     for turn in range(1 + REFITS):
-        like_hair = log_likelihood(pixels, hair_m, LIKELIHOOD_FLOOR).view(height, width)
-        like_upper, like_lower = log_likelihood(pixels, cloth_m, LIKELIHOOD_FLOOR).view(2, height, width)
-        like_skin = log_likelihood(pixels, _with_shades(skin_m), LIKELIHOOD_FLOOR).view(height, width)
+        like_hair = log_likelihood(pixels, hair_m, FLOORS[HAIR]).view(height, width)
+        like_upper, like_lower = log_likelihood(pixels, cloth_m, FLOORS[UPPER]).view(2, height, width)
+        like_skin = log_likelihood(pixels, _with_shades(skin_m), FLOORS[SKIN]).view(height, width)
         if turn:
             like_skin = torch.maximum(like_skin, face_like - 0.7)
         cap = 30 - 26 * a.neck
@@ -98,13 +102,16 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
         cap = torch.minimum(cap, 30 - 30 * deep)
         like_hair = torch.minimum(like_hair, like_skin + cap)
         garment_here = torch.where(a.along > b, like_upper, torch.maximum(like_upper, like_lower))
-        sleeves = tuple(find_end(arm, like_skin - garment_here, (arm.radius < 0.75) * inner, 0.0, 0.0) for arm in a.arms)
+        sleeves = tuple(find_end(arm, like_skin - torch.maximum(garment_here, like_hair), (arm.radius < 0.75) * inner, 0.0, 0.0) for arm in a.arms)
         below = inner * (a.along < b) * (hands < 0.4)
         hems = tuple(find_end(leg, like_skin - like_lower, (leg.radius < 0.7) * below, -0.3, 2.0) for leg in a.legs)
         prior = body_prior(a, Ends(b, sleeves, hems))
-        like = torch.stack((like_hair, like_skin, like_upper, like_lower, torch.full_like(like_hair, LIKELIHOOD_FLOOR)))
+        like = torch.stack((like_hair, like_skin, like_upper, like_lower, log_likelihood(pixels, other_m, FLOORS[OTHER]).view(height, width)))
         posterior = torch.softmax(prior.log() + like, 0)
-        solid = foreground.clamp_min(0.002)
+        like3 = torch.cat([log_likelihood(pixels[:, :3], marginal(m, 3), LIKELIHOOD_FLOOR) for m in (hair_m, _with_shades(skin_m), cloth_m)]).view(4, height, width)
+        like_person = torch.logsumexp(prior[:4].log() + like3, 0)
+        odds = ground.prior(foreground, a.width_px) + ground.BODY_WEIGHT * ground.body(a) + ground.EVIDENCE_WEIGHT * (like_person - like_ground).clamp(-ground.EVIDENCE_AGAINST, ground.EVIDENCE_FOR)
+        solid = torch.sigmoid(odds).clamp(0.002, 0.998)
         q = torch.cat(((1 - solid)[None], posterior * solid))
         q = guided(rgb, q, GUIDE_RADIUS, GUIDE_EPSILON).clamp_min(1e-5)
         q = q / q.sum(0)
