@@ -1,0 +1,1 @@
+"""HTTP, command line and storage around the models; no picture is computed here."""

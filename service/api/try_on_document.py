@@ -1,0 +1,118 @@
+"""How POST /v1/try-ons stands in the OpenAPI document: Litestar cannot derive a form that it does not parse itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    RequestBody,
+    Schema,
+)
+from litestar.openapi.spec.enums import OpenAPIFormat
+
+from models.types import Category, Tuck
+from service.api.records import TryOnRecord
+from service.dressing import MEDIA_TYPES
+from service.problems import documented
+
+BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+
+FORM = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["photo", "garment"],
+    properties={
+        "photo": Schema(
+            type=OpenAPIType.STRING,
+            format=OpenAPIFormat.BINARY,
+            description="One person from head to hips at least, facing the camera: JPEG, PNG, WebP, HEIC, AVIF or GIF.",
+        ),
+        "garment": Schema(
+            type=OpenAPIType.ARRAY,
+            items=BINARY,
+            min_items=1,
+            description="The garment alone on a plain or transparent ground. Repeat the field for an outfit, inner to outer.",
+        ),
+        "category": Schema(
+            type=OpenAPIType.ARRAY,
+            items=Schema(type=OpenAPIType.STRING, enum=["auto", *(category.value for category in Category)], default="auto"),
+            description="What the garment is; `auto` finds it from the outline. One for all garments, or one for each in their order.",
+        ),
+        "tuck": Schema(
+            type=OpenAPIType.STRING,
+            enum=[tuck.value for tuck in Tuck],
+            default="auto",
+            description="Wear a top inside or outside the trousers; `auto` keeps the wearer's way.",
+        ),
+        "format": Schema(
+            type=OpenAPIType.STRING,
+            enum=list(MEDIA_TYPES),
+            description="The picture's format, where `Accept` leaves it open (`*/*`, `image/*`, `application/json`); jpeg by default.",
+        ),
+    },
+)
+
+
+def _text(description: str) -> OpenAPIHeader:
+    return OpenAPIHeader(schema=Schema(type=OpenAPIType.STRING), description=description)
+
+
+HEADERS = {
+    "Server-Timing": _text("Milliseconds by stage."),
+    "Cache-Status": _text("Whether the result was drawn before (RFC 9211)."),
+    "Cache-Control": _text("`private`: the picture shows a person; no shared cache may keep it."),
+    "Muslin-Id": _text("Of pictures: the try-on's id."),
+    "Muslin-Confidence": _text("Of pictures: 0 to 1; under 0.4 the picture is visibly poor."),
+    "Muslin-Category": _text("Of pictures: the garments' categories, inner to outer."),
+    "Muslin-Notices": _text("Of pictures: codes of what should be known about the result; their sentences are in the JSON record."),
+}
+
+PROBLEMS = documented(
+    "invalid-request",
+    "not-acceptable",
+    "upload-timeout",
+    "request-too-large",
+    "image-too-large",
+    "unsupported-media-type",
+    "unsupported-image",
+    "broken-image",
+    "image-too-small",
+    "no-person",
+    "several-people",
+    "body-not-visible",
+    "photo-too-small",
+    "garment-not-isolated",
+    "garment-not-readable",
+    "category-not-supported",
+    "overloaded",
+    "asset-unavailable",
+    "deadline-exceeded",
+)
+
+
+RESPONSES = {200: ResponseSpec(TryOnRecord, generate_examples=False, description="The person, dressed."), **PROBLEMS}
+
+
+@dataclass
+class TryOnOperation(Operation):
+    """Adds the form, and the pictures beside the JSON record."""
+
+    def __post_init__(self) -> None:
+        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=FORM)}, required=True)
+        for response in (self.responses or {}).values():
+            for media in (response.content or {}).values() if isinstance(response, OpenAPIResponse) else ():
+                # Litestar writes the example's id into the document, where the specification has no such field
+                media.examples = {
+                    name: replace(e, id=None) if isinstance(e, Example) else e for name, e in (media.examples or {}).items()
+                } or None
+        success = (self.responses or {})["200"]
+        if isinstance(success, OpenAPIResponse):
+            pictures = {media_type: OpenAPIMediaType(schema=BINARY) for media_type in MEDIA_TYPES.values()}
+            success.content = {**pictures, **(success.content or {})}
+            success.headers = {**HEADERS}

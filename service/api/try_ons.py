@@ -1,0 +1,146 @@
+"""POST /v1/try-ons: a photo and one or several garments in, the dressed person out."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from litestar import Request, Response, Router, post
+
+from models.images import Encoding
+from models.types import Category, Tuck
+from service.api.records import PictureRecord, TryOnRecord
+from service.api.try_on_document import RESPONSES, TryOnOperation
+from service.dressing import MEDIA_TYPES, Answer, Dresser, GarmentUpload, Order
+from service.errors import InvalidRequest, NotAcceptable
+from service.forms import Form, FormLimits, read_form
+from service.metrics import Metrics
+from service.negotiation import best
+from service.settings import MEGA, Settings
+from service.worker import UploadMemory
+
+FILES = frozenset({"photo", "garment"})
+TEXTS = frozenset({"category", "tuck", "format"})
+JSON = "application/json"
+ENCODINGS: dict[str, Encoding] = {media_type: encoding for encoding, media_type in MEDIA_TYPES.items()}
+
+
+def try_ons(dresser: Dresser[Any, Any], uploads: UploadMemory, metrics: Metrics, settings: Settings) -> Router:
+    limits = FormLimits(
+        max_bytes=int(settings.max_request_mb * MEGA),
+        max_file_bytes=int(settings.max_image_mb * MEGA),
+        max_parts=1 + 2 * settings.max_garments + len(TEXTS),
+        timeout_s=settings.upload_timeout_s,
+    )
+
+    @post("/", status_code=200, operation_class=TryOnOperation, responses=RESPONSES, summary="Try garments on", request_max_body_size=None)
+    async def create_try_on(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Dresses the person on the photo. Nothing outside the garment's edge changes; nothing is invented.
+
+        `Accept` chooses the answer: `image/jpeg` (the default), `image/png` or `image/webp` for the picture alone, with what is
+        to be said about it in headers; `application/json` for a record with the picture as a data URI.
+        """
+        accept = request.headers.get("accept")
+        _negotiate(accept, None)  # before the upload: no need to wait for it to refuse
+        with uploads.lease() as take:
+            form = await read_form(request, FILES, TEXTS, limits, take)
+            encoding, as_record = _negotiate(accept, _one(form, "format"))
+            answer = await dresser.dress(_order(form, encoding, settings.max_garments))
+        metrics.dressed(answer.timings_ms, answer.cache_status, answer.dressed.confidence)
+        return _record(answer) if as_record else _picture(answer)
+
+    return Router("/v1/try-ons", route_handlers=[create_try_on], tags=["Try-ons"])
+
+
+def _negotiate(accept: str | None, wanted: str | None) -> tuple[Encoding, bool]:
+    """The picture's encoding and whether the client wants the record: by `Accept` and the field `format`."""
+    if wanted is not None and wanted not in MEDIA_TYPES:
+        raise InvalidRequest(f"The format must be one of {', '.join(MEDIA_TYPES)}.", field="format")
+    pictures = [media_type for encoding, media_type in MEDIA_TYPES.items() if wanted in (None, encoding)]
+    choice = best(accept, [*pictures, JSON])
+    if choice is None:
+        raise NotAcceptable(f"The answer can be {', '.join(pictures)} or {JSON}; the header Accept allows none of them.")
+    return ENCODINGS[pictures[0] if choice == JSON else choice], choice == JSON
+
+
+def _order(form: Form, encoding: Encoding, max_garments: int) -> Order:
+    photos, garments = form.files.get("photo", ()), form.files.get("garment", ())
+    if len(photos) != 1:
+        raise InvalidRequest("Send exactly one photo." if photos else "The photo is missing.", field="photo")
+    if not garments:
+        raise InvalidRequest("The garment is missing.", field="garment")
+    if len(garments) > max_garments:
+        raise InvalidRequest(f"At most {max_garments} garments can be worn at once.", field="garment")
+    categories = _categories(form, len(garments))
+    tuck = _one(form, "tuck") or Tuck.AUTO.value
+    if tuck not in set(Tuck):
+        raise InvalidRequest(f"The tuck must be one of {', '.join(Tuck)}.", field="tuck")
+    return Order(
+        photo=photos[0],
+        garments=tuple(GarmentUpload(picture, category) for picture, category in zip(garments, categories, strict=True)),
+        tuck=Tuck(tuck),
+        encoding=encoding,
+    )
+
+
+def _categories(form: Form, count: int) -> list[Category | None]:
+    """One for each garment: repeated fields, or one field with commas or semicolons; one alone is meant for all."""
+    words = [word.strip() for text in form.texts.get("category", ()) for word in text.replace(";", ",").split(",")]
+    words = [word for word in words if word] or ["auto"]
+    for word in words:
+        if word != "auto" and word not in set(Category):
+            raise InvalidRequest(f"The category must be one of auto, {', '.join(Category)}.", field="category")
+    if len(words) not in (1, count):
+        raise InvalidRequest(
+            f"There are {count} garments and {len(words)} categories: give one for each, or one for all.", field="category"
+        )
+    return [None if word == "auto" else Category(word) for word in (words * count if len(words) == 1 else words)]
+
+
+def _one(form: Form, name: str) -> str | None:
+    texts = form.texts.get(name, ())
+    if len(texts) > 1:
+        raise InvalidRequest(f"The field {name!r} must come once.", field=name)
+    return texts[0] or None if texts else None
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    return {
+        "Cache-Control": "private",
+        "Vary": "Accept",
+        "Cache-Status": answer.cache_status,
+        "Server-Timing": ", ".join(f"{stage};dur={ms:g}" for stage, ms in answer.timings_ms.items()),
+    }
+
+
+def _record(answer: Answer) -> Response[Any]:
+    dressed = answer.dressed
+    record = TryOnRecord(
+        id=dressed.id,
+        picture=PictureRecord(
+            url=f"data:{dressed.media_type};base64,{base64.b64encode(dressed.picture).decode()}",
+            media_type=dressed.media_type,
+            width=dressed.width,
+            height=dressed.height,
+        ),
+        confidence=dressed.confidence,
+        garments=dressed.garments,
+        notices=dressed.notices,
+        timings_ms=answer.timings_ms,
+    )
+    return Response(record, media_type=JSON, headers=_headers(answer))
+
+
+def _picture(answer: Answer) -> Response[bytes]:
+    dressed = answer.dressed
+    headers = _headers(answer) | {
+        "Content-Disposition": f'inline; filename="try-on.{ENCODINGS[dressed.media_type]}"',
+        "Muslin-Id": dressed.id,
+        "Muslin-Confidence": f"{dressed.confidence:.3f}",
+        "Muslin-Category": ", ".join(garment.category.value for garment in dressed.garments),
+    }
+    if dressed.notices:
+        headers["Muslin-Notices"] = ", ".join(
+            f"{notice.code};about={notice.about.replace('[', '-').rstrip(']')}" for notice in dressed.notices
+        )
+    return Response(dressed.picture, media_type=dressed.media_type, headers=headers)

@@ -1,0 +1,69 @@
+"""What can go wrong on the way to and from the models: the service's own half of the problem types.
+
+    ServiceError
+    ├── InvalidRequest        invalid-request
+    ├── NotAcceptable         not-acceptable
+    ├── WrongMediaType        unsupported-media-type
+    ├── RequestTooLarge       request-too-large
+    ├── UploadTimeout         upload-timeout
+    ├── Overloaded            overloaded
+    └── DeadlineExceeded      deadline-exceeded
+
+The other half is `models.errors`. `service.problems` gives both their status and their page.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from models.errors import MuslinError
+
+
+class ServiceError(Exception):
+    """Base of all errors that the service raises on purpose."""
+
+    slug: ClassVar[str] = "internal-error"
+
+    def __init__(self, detail: str, *, field: str | None = None, retry_after_s: int | None = None) -> None:
+        """`field`: the part of the request that is wrong; `retry_after_s`: when the same request may succeed."""
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+        self.retry_after_s = retry_after_s
+
+
+class InvalidRequest(ServiceError):
+    slug = "invalid-request"
+
+
+class NotAcceptable(ServiceError):
+    slug = "not-acceptable"
+
+
+class WrongMediaType(ServiceError):
+    slug = "unsupported-media-type"
+
+
+class RequestTooLarge(ServiceError):
+    slug = "request-too-large"
+
+
+class UploadTimeout(ServiceError):
+    slug = "upload-timeout"
+
+
+class Overloaded(ServiceError):
+    slug = "overloaded"
+
+
+class DeadlineExceeded(ServiceError):
+    slug = "deadline-exceeded"
+
+
+class InputRejected(Exception):
+    """An error of the models about one part of the request: the photo or one of the garments."""
+
+    def __init__(self, field: str, error: MuslinError) -> None:
+        super().__init__(error.detail)
+        self.field = field
+        self.error = error

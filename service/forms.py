@@ -1,0 +1,134 @@
+"""Reads a multipart form into memory and nowhere else.
+
+Litestar's own parser spools every file over 1 MB to disk; a photo of a person must not get there. Size caps
+are checked chunk by chunk, so that a body without a declared length is stopped as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request
+from litestar.exceptions import ClientException
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser  # type: ignore[import-untyped]
+
+from models.errors import ImageTooLarge
+from service.errors import InvalidRequest, RequestTooLarge, UploadTimeout, WrongMediaType
+
+MAX_TEXT_BYTES = 1000
+"""Of a field that is no file: a word or two."""
+
+
+class ClientGone(ClientException):
+    """The client closed the connection before the body was complete; nobody reads the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormLimits:
+    max_bytes: int
+    """Of the whole body."""
+    max_file_bytes: int
+    max_parts: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was sent, in its order."""
+
+    files: Mapping[str, Sequence[bytes]]
+    texts: Mapping[str, Sequence[str]]
+
+
+async def read_form(
+    request: Request[Any, Any, Any],
+    files: frozenset[str],
+    texts: frozenset[str],
+    limits: FormLimits,
+    take: Callable[[int], None],
+) -> Form:
+    """Reads the named file and text fields; `take` is told of every chunk before it is kept and may refuse it.
+
+    Raises WrongMediaType, InvalidRequest (malformed, unknown field, too many parts), RequestTooLarge,
+    ImageTooLarge (one file), UploadTimeout, and what `take` raises.
+    """
+    media_type, options = request.content_type
+    boundary = options.get("boundary")
+    if media_type != "multipart/form-data" or not boundary:
+        raise WrongMediaType("Send the form as multipart/form-data, with its boundary in Content-Type.")
+    if (request.content_length or 0) > limits.max_bytes:
+        raise _too_large(limits)
+    try:
+        async with asyncio.timeout(limits.timeout_s):
+            return await _parse(_chunks(request, limits, take), boundary, files, texts, limits)
+    except TimeoutError:
+        raise UploadTimeout(f"The upload did not end within {limits.timeout_s:.0f} seconds.") from None
+    except ParserLimitReached:
+        raise InvalidRequest("The form has too many parts, or a part has too many headers.") from None
+    except MultipartError:
+        raise InvalidRequest("The multipart form is malformed or cut off.") from None
+
+
+def _too_large(limits: FormLimits) -> RequestTooLarge:
+    return RequestTooLarge(f"The request is larger than {limits.max_bytes / 1e6:.0f} MB.")
+
+
+async def _chunks(request: Request[Any, Any, Any], limits: FormLimits, take: Callable[[int], None]) -> AsyncIterator[bytes]:
+    total = 0
+    while True:
+        event = await request.receive()
+        if event["type"] != "http.request":
+            raise ClientGone("The connection was closed during the upload.")
+        body = event["body"]
+        total += len(body)
+        if total > limits.max_bytes:
+            raise _too_large(limits)
+        take(len(body))
+        yield body
+        if not event["more_body"]:
+            return
+
+
+async def _parse(chunks: AsyncIterator[bytes], boundary: str, files: frozenset[str], texts: frozenset[str], limits: FormLimits) -> Form:
+    found_files: dict[str, list[bytes]] = {}
+    found_texts: dict[str, list[str]] = {}
+    part = bytearray()
+    segment: MultipartSegment | None = None
+    with PushMultipartParser(boundary, max_segment_count=limits.max_parts) as parser:
+        async for chunk in chunks:
+            for piece in parser.parse(chunk):
+                if isinstance(piece, MultipartSegment):
+                    segment = piece
+                    part = bytearray()
+                    if segment.name not in files | texts:
+                        known = ", ".join(sorted(files | texts))
+                        raise InvalidRequest(f"There is no field {segment.name[:40]!r}; there are {known}.", field=segment.name[:40])
+                elif piece and segment is not None:
+                    part += piece
+                    _check_part(segment.name, len(part), segment.name in files, limits)
+                elif segment is not None:
+                    if segment.name in files:
+                        found_files.setdefault(segment.name, []).append(bytes(part))
+                    else:
+                        found_texts.setdefault(segment.name, []).append(_text(segment.name, part))
+                    segment = None
+            if parser.closed:
+                break
+    return Form(found_files, found_texts)
+
+
+def _check_part(name: str, size: int, is_file: bool, limits: FormLimits) -> None:
+    if is_file and size > limits.max_file_bytes:
+        raise ImageTooLarge(f"The picture in {name!r} is larger than {limits.max_file_bytes / 1e6:.0f} MB.")
+    if not is_file and size > MAX_TEXT_BYTES:
+        raise InvalidRequest(f"The field {name!r} is too long.", field=name)
+
+
+def _text(name: str, part: bytearray) -> str:
+    try:
+        return part.decode().strip()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"The field {name!r} is not UTF-8 text.", field=name) from None

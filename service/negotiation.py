@@ -1,0 +1,54 @@
+"""Which of the offered media types a client's Accept header prefers (RFC 9110, section 12.5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    type: str
+    subtype: str
+    q: float
+    """0..1; 0 means: not this one."""
+
+    def specificity(self, media_type: str) -> int:
+        """2 for the same type, 1 for `image/*`, 0 for `*/*`, -1 when it does not match."""
+        main, _, sub = media_type.partition("/")
+        if (self.type, self.subtype) == (main, sub):
+            return 2
+        if self.subtype == "*":
+            return {main: 1, "*": 0}.get(self.type, -1)
+        return -1
+
+
+def best(accept: str | None, offered: Sequence[str]) -> str | None:
+    """The offered type with the highest q; of equal ones the first offered. None when none is acceptable.
+
+    No header, or none of it understood, accepts everything.
+    """
+    ranges = [media for part in (accept or "").split(",") if (media := _parse(part)) is not None] or [MediaRange("*", "*", 1.0)]
+    quality, _, choice = max((_quality(ranges, media_type), -order, media_type) for order, media_type in enumerate(offered))
+    return choice if quality > 0 else None
+
+
+def _quality(ranges: Sequence[MediaRange], media_type: str) -> float:
+    specificity, q = max(((media.specificity(media_type), media.q) for media in ranges), default=(-1, 0.0))
+    return q if specificity >= 0 else 0.0
+
+
+def _parse(part: str) -> MediaRange | None:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    main, slash, sub = name.partition("/")
+    if not (slash and main and sub):
+        return None
+    q = 1.0
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                q = min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                q = 0.0
+    return MediaRange(main, sub, q)

@@ -1,0 +1,170 @@
+"""The only table from an error's slug to an RFC 9457 problem, and the handlers that answer with one.
+
+A problem's `type` is `/problems/<slug>`, a page that this service serves itself. Slugs are stable: clients switch on them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.types import ExceptionHandlersMap
+
+from models.errors import MuslinError
+from service.errors import InputRejected, ServiceError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPE_ROOT: Final = "/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    slug: str
+    status: int
+    title: str
+    """The same for every occurrence."""
+    remedy: str
+    """What the one who sent the request can do; shown on the problem's page."""
+
+    @property
+    def uri(self) -> str:
+        return TYPE_ROOT + self.slug
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One part of the request that is wrong."""
+
+    field: str
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+
+
+PROBLEM_TYPES: Final = {
+    kind.slug: kind
+    for kind in (
+        # the picture
+        ProblemType("unsupported-image", 415, "Not a supported picture", "Send a JPEG, PNG, WebP, HEIC, AVIF or GIF file."),
+        ProblemType("broken-image", 422, "Damaged picture", "The file is cut off or damaged: export or upload it again."),
+        ProblemType("image-too-large", 413, "Picture too large", "Make it smaller; 1,500 pixels on the long side are plenty."),
+        ProblemType("image-too-small", 422, "Picture too small", "Send a larger picture: about 1,000 pixels high shows a garment well."),
+        # the photo
+        ProblemType("no-person", 422, "No person found", "Send a photo of one person, from head to hips at least, facing the camera."),
+        ProblemType("several-people", 422, "Several people", "Crop the photo so that one person remains, or nobody else is as large."),
+        ProblemType("body-not-visible", 422, "Body not visible", "Shoulders and hips must be in the photo, the arms apart from the trunk."),
+        ProblemType("photo-too-small", 422, "Person too small", "Come closer or send a larger photo: the person must be 160 pixels tall."),
+        # the garment
+        ProblemType(
+            "garment-not-isolated", 422, "Garment not isolated", "Send the garment alone, laid flat or on a ghost, on a plain ground."
+        ),
+        ProblemType("garment-not-readable", 422, "Garment not readable", "Send the whole garment from the front, upright and spread out."),
+        ProblemType("category-not-supported", 422, "Category not supported", "This kind of garment cannot be draped yet."),
+        # the request
+        ProblemType("invalid-request", 400, "Invalid request", "Compare the fields with the documentation at /schema."),
+        ProblemType("not-found", 404, "Not found", "Nothing is served here; /schema lists what is."),
+        ProblemType("method-not-allowed", 405, "Method not allowed", "The header Allow names the methods of this address."),
+        ProblemType("not-acceptable", 406, "Not acceptable", "Accept image/jpeg, image/png, image/webp or application/json."),
+        ProblemType("upload-timeout", 408, "Upload too slow", "The picture did not arrive in time: send a smaller one, or try again."),
+        ProblemType("request-too-large", 413, "Request too large", "Send fewer or smaller pictures at once."),
+        ProblemType("unsupported-media-type", 415, "Unsupported media type", "Send the form as multipart/form-data."),
+        # the service
+        ProblemType("internal-error", 500, "Internal error", "This is our fault; trying again may help."),
+        ProblemType("asset-unavailable", 503, "Model file unavailable", "The service is not set up completely: run `muslin assets`."),
+        ProblemType("overloaded", 503, "Overloaded", "Try again after the seconds in the header Retry-After."),
+        ProblemType("deadline-exceeded", 504, "Deadline exceeded", "It took too long: try again, or send a smaller photo."),
+    )
+}
+
+STATUS_SLUGS: Final = {
+    400: "invalid-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    413: "request-too-large",
+    415: "unsupported-media-type",
+}
+"""What the framework itself refuses."""
+
+
+def documented(*slugs: str) -> dict[int, ResponseSpec]:
+    """The OpenAPI responses of an operation that may answer these problems, with an example for each."""
+    by_status: dict[int, list[ProblemType]] = {}
+    for slug in (*slugs, "internal-error"):
+        kind = PROBLEM_TYPES[slug]
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            description="; ".join(kind.title for kind in kinds),
+            media_type=MEDIA_TYPE,
+            examples=[Example(id=kind.slug, summary=kind.title, value=msgspec.to_builtins(_problem(kind, kind.remedy))) for kind in kinds],
+        )
+        for status, kinds in by_status.items()
+    }
+
+
+def _problem(kind: ProblemType, detail: str, errors: Iterable[FieldError] = ()) -> Problem:
+    return Problem(type=kind.uri, title=kind.title, status=kind.status, detail=detail, errors=tuple(errors))
+
+
+def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMap:
+    """Handlers for everything that may be raised; `count` is told the route and the slug of each problem."""
+
+    def respond(
+        request: Request[Any, Any, Any], problem: Problem, slug: str, headers: Mapping[str, str] | None = None
+    ) -> Response[Problem]:
+        count(str(request.scope.get("path_template") or "unknown"), slug)
+        headers = {"Cache-Control": "no-store", **(headers or {})}
+        return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+    def from_models(request: Request[Any, Any, Any], error: MuslinError) -> Response[Problem]:
+        return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail), error.slug)
+
+    def from_input(request: Request[Any, Any, Any], rejected: InputRejected) -> Response[Problem]:
+        error = rejected.error
+        errors = (FieldError(rejected.field, error.detail),)
+        return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug)
+
+    def from_service(request: Request[Any, Any, Any], error: ServiceError) -> Response[Problem]:
+        errors = () if error.field is None else (FieldError(error.field, error.detail),)
+        headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug, headers)
+
+    def from_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+        """Unknown address, wrong method, malformed request."""
+        if error.status_code >= 500:
+            return from_bug(request, error)
+        kind = PROBLEM_TYPES[STATUS_SLUGS.get(error.status_code, "invalid-request")]
+        return respond(request, _problem(kind, kind.remedy), kind.slug, error.headers)
+
+    def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+        """The log gets the traceback (lines of code, no values), the client nothing of it."""
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        kind = PROBLEM_TYPES["internal-error"]
+        return respond(request, _problem(kind, kind.remedy), kind.slug)
+
+    return {
+        MuslinError: from_models,
+        InputRejected: from_input,
+        ServiceError: from_service,
+        HTTPException: from_framework,
+        Exception: from_bug,
+    }

@@ -1,0 +1,277 @@
+"""Every way to fail: a typed RFC 9457 problem, documented, with a page of its own."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+import models.errors
+import service.errors
+from models.errors import MuslinError
+from models.images import encode
+from service.errors import ServiceError
+from service.problems import PROBLEM_TYPES
+from service.settings import Settings
+from tests.fakes import FakeEngine, marked
+from tests.service.conftest import drawn
+from tests.service.servers import serving
+from tests.service.test_try_ons import form, post
+
+
+def leaves(root: type[Any]) -> set[type[Any]]:
+    return {root} if not root.__subclasses__() else set().union(*map(leaves, root.__subclasses__()))
+
+
+def assert_problem(answer: httpx.Response, slug: str, field: str | None = None) -> dict[str, Any]:
+    kind = PROBLEM_TYPES[slug]
+    problem: dict[str, Any] = answer.json()
+    assert (answer.status_code, problem.get("type")) == (kind.status, f"/problems/{slug}"), problem
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert problem["status"] == kind.status
+    assert problem["title"] == kind.title
+    assert len(problem["detail"]) > 10
+    assert [error["field"] for error in problem.get("errors", [])] == ([] if field is None else [field])
+    return problem
+
+
+@pytest.mark.parametrize("error", sorted(leaves(MuslinError) | leaves(ServiceError), key=lambda error: str(error.slug)))
+def test_every_error_has_a_type_and_stands_in_the_document(client: httpx.Client, error: type[Any]) -> None:
+    assert error.slug in PROBLEM_TYPES
+    responses = client.get("/schema/openapi.json").json()["paths"]["/v1/try-ons"]["post"]["responses"]
+    content = responses[str(PROBLEM_TYPES[error.slug].status)]["content"]
+    assert content.keys() == {"application/problem+json"}
+    assert content["application/problem+json"]["examples"][error.slug]["value"]["type"] == f"/problems/{error.slug}"
+
+
+def test_the_trees_in_the_docstrings_are_complete() -> None:
+    for module, root in ((models.errors, MuslinError), (service.errors, ServiceError)):
+        for leaf in leaves(root):
+            assert leaf.slug in (module.__doc__ or "")
+
+
+@pytest.mark.parametrize("slug", PROBLEM_TYPES)
+def test_every_type_has_a_page(client: httpx.Client, slug: str) -> None:
+    page = client.get(f"/problems/{slug}", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert PROBLEM_TYPES[slug].title in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert client.get(f"/problems/{slug}", headers={"Accept": "application/json"}).json()["status"] == PROBLEM_TYPES[slug].status
+
+
+def test_an_unknown_type_has_none(client: httpx.Client) -> None:
+    assert_problem(client.get("/problems/nothing"), "not-found")
+
+
+@pytest.mark.parametrize("name", ["NoPerson", "SeveralPeople", "BodyNotVisible", "PhotoTooSmall"])
+def test_errors_about_the_photo(client: httpx.Client, garment: bytes, name: str) -> None:
+    error = getattr(models.errors, name)
+    assert_problem(post(client, form(encode(marked(drawn(1), error), "png"), garment)), error.slug, "photo")
+
+
+@pytest.mark.parametrize("name", ["GarmentNotIsolated", "GarmentNotReadable", "CategoryNotSupported"])
+def test_errors_about_a_garment_name_it(client: httpx.Client, photo: bytes, garment: bytes, name: str) -> None:
+    error = getattr(models.errors, name)
+    bad = encode(marked(drawn(1), error), "png")
+    assert_problem(post(client, form(photo, bad)), error.slug, "garment")
+    assert_problem(post(client, form(photo, garment, bad)), error.slug, "garment[1]")
+
+
+def test_a_missing_model_file(client: httpx.Client, garment: bytes) -> None:
+    assert_problem(post(client, form(encode(marked(drawn(1), models.errors.AssetError), "png"), garment)), "asset-unavailable", "photo")
+
+
+def test_a_bug_is_a_500_that_tells_nothing(client: httpx.Client, garment: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    problem = assert_problem(post(client, form(encode(marked(drawn(1), RuntimeError), "png"), garment)), "internal-error")
+    assert "RuntimeError" not in json.dumps(problem)
+    assert any(record.exc_info and record.exc_info[0] is RuntimeError for record in caplog.records)
+
+
+def gif_of_60000_squared() -> bytes:
+    return b"GIF89a\x60\xea\x60\xea" + bytes(50)
+
+
+@pytest.mark.parametrize(
+    "data,slug",
+    [
+        (b"", "unsupported-image"),
+        (b"hello", "unsupported-image"),
+        (encode(drawn(1), "png")[:-200], "broken-image"),
+        (gif_of_60000_squared(), "image-too-large"),
+        (encode(drawn(1)[:20, :20], "png"), "image-too-small"),
+    ],
+)
+def test_pictures_that_cannot_be_used(client: httpx.Client, photo: bytes, garment: bytes, data: bytes, slug: str) -> None:
+    assert_problem(post(client, form(data, garment)), slug, "photo")
+    assert_problem(post(client, form(photo, data)), slug, "garment")
+
+
+def test_a_picture_over_the_byte_limit_is_refused_while_it_arrives(photo: bytes, garment: bytes) -> None:
+    with serving(FakeEngine(), Settings(max_image_mb=0.5)) as address, httpx.Client(base_url=address) as client:
+        assert_problem(post(client, form(bytes(600_000), garment)), "image-too-large")
+
+
+@pytest.mark.parametrize(
+    "parts,field",
+    [
+        ([("garment", ("g.png", b"x"))], "photo"),
+        ([("photo", ("p.png", b"x"))], "garment"),
+        ([("photo", ("p.png", b"x")), ("photo", ("p.png", b"y")), ("garment", ("g.png", b"x"))], "photo"),
+        ([("photo", ("p.png", b"x")), *[("garment", ("g.png", b"x"))] * 5], "garment"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("category", (None, "hat"))], "category"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("category", (None, "upper,lower"))], "category"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("tuck", (None, "maybe"))], "tuck"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("tuck", (None, "in")), ("tuck", (None, "out"))], "tuck"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("format", (None, "bmp"))], "format"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("categories", (None, "upper"))], "categories"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("tuck", (None, b"\xff\xfe"))], "tuck"),
+        ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("tuck", (None, "i" * 2000))], "tuck"),
+    ],
+)
+def test_a_form_that_makes_no_sense_names_the_field(client: httpx.Client, parts: list[Any], field: str) -> None:
+    assert_problem(post(client, parts), "invalid-request", field)
+
+
+@pytest.mark.parametrize(
+    "content_type,body",
+    [
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"no boundary in here"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\ncut off'),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\nnameless\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=x", b"--x\r\n" + b"A: b\r\n" * 500 + b"\r\n\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="tuck"\r\n\r\nin\r\n' * 50 + b"--x--\r\n"),
+    ],
+)
+def test_a_malformed_body(client: httpx.Client, content_type: str, body: bytes) -> None:
+    answer = client.post("/v1/try-ons", content=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "/problems/invalid-request"
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "application/x-www-form-urlencoded", "text/plain"])
+def test_another_media_type(client: httpx.Client, content_type: str) -> None:
+    assert_problem(client.post("/v1/try-ons", content=b"{}", headers={"Content-Type": content_type}), "unsupported-media-type")
+
+
+def test_an_answer_that_nobody_accepts_is_refused_before_the_upload(client: httpx.Client, photo: bytes, garment: bytes) -> None:
+    assert_problem(post(client, form(photo, garment), "text/html"), "not-acceptable")
+    assert_problem(post(client, form(photo, garment), "image/*;q=0, application/json;q=0"), "not-acceptable")
+
+
+def test_unknown_addresses_and_methods(client: httpx.Client) -> None:
+    assert_problem(client.get("/v1/nothing"), "not-found")
+    wrong = client.get("/v1/try-ons")
+    assert_problem(wrong, "method-not-allowed")
+    assert "POST" in wrong.headers["allow"]
+
+
+def chunks(total: int) -> Iterator[bytes]:
+    yield b'--x\r\nContent-Disposition: form-data; name="photo"; filename="p"\r\n\r\n'
+    for _ in range(total // 65_536):
+        yield bytes(65_536)
+
+
+@pytest.mark.parametrize("declared", [True, False], ids=["content-length", "chunked"])
+def test_a_body_over_the_limit(declared: bool) -> None:
+    with serving(FakeEngine(), Settings(max_request_mb=1)) as address, httpx.Client(base_url=address, timeout=20) as client:
+        body: Any = b"".join(chunks(8_000_000)) if declared else chunks(8_000_000)
+        answer = client.post("/v1/try-ons", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+        assert_problem(answer, "request-too-large")
+
+
+def test_uploads_of_all_together_are_bounded(photo: bytes, garment: bytes) -> None:
+    with serving(FakeEngine(), Settings(upload_memory_mb=1)) as address, httpx.Client(base_url=address, timeout=20) as client:
+        answer = post(client, form(bytes(1_500_000), garment))
+        assert_problem(answer, "overloaded")
+        assert answer.headers["retry-after"] == "2"
+        assert post(client, form(photo, garment)).status_code == 200  # all given back
+
+
+def test_an_upload_that_does_not_end(garment: bytes) -> None:
+    def slow() -> Iterator[bytes]:
+        yield b"--x\r\n"
+        time.sleep(0.6)
+        yield b"--x--"
+
+    with serving(FakeEngine(), Settings(upload_timeout_s=0.2)) as address, httpx.Client(base_url=address) as client:
+        answer = client.post("/v1/try-ons", content=slow(), headers={"Content-Type": "multipart/form-data; boundary=x"})
+        assert_problem(answer, "upload-timeout")
+
+
+def test_one_more_than_the_queue_holds_is_told_to_come_back(garment: bytes) -> None:
+    engine = FakeEngine(gate=threading.Event())
+    assert engine.gate is not None
+    with (
+        serving(engine, Settings(queue_limit=3)) as address,
+        httpx.Client(base_url=address, timeout=20) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        waiting = [pool.submit(post, client, form(encode(drawn(seed), "png"), garment)) for seed in range(3)]
+        while "muslin_in_flight 3.0" not in client.get("/metrics").text:
+            time.sleep(0.02)
+        begin = time.monotonic()
+        refused = post(client, form(encode(drawn(9), "png"), garment))
+        assert time.monotonic() - begin < 1
+        engine.gate.set()
+        assert_problem(refused, "overloaded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert [answer.result().status_code for answer in waiting] == [200, 200, 200]
+        assert post(client, form(encode(drawn(9), "png"), garment)).status_code == 200
+
+
+def test_a_finished_result_is_served_even_when_overloaded(photo: bytes, garment: bytes) -> None:
+    engine = FakeEngine()
+    with (
+        serving(engine, Settings(queue_limit=1)) as address,
+        httpx.Client(base_url=address, timeout=20) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        assert post(client, form(photo, garment)).status_code == 200
+        engine.gate = threading.Event()
+        busy = pool.submit(post, client, form(encode(drawn(5), "png"), garment))
+        while "muslin_in_flight 1.0" not in client.get("/metrics").text:
+            time.sleep(0.02)
+        assert post(client, form(photo, garment)).headers["cache-status"].startswith("muslin; hit")
+        engine.gate.set()
+        assert busy.result().status_code == 200
+
+
+def test_a_deadline_that_passes_takes_waiting_work_along(garment: bytes) -> None:
+    engine = FakeEngine(gate=threading.Event())
+    assert engine.gate is not None
+    settings = Settings(request_timeout_s=0.4)
+    with serving(engine, settings) as address, httpx.Client(base_url=address, timeout=20) as client, ThreadPoolExecutor(8) as pool:
+        late = list(pool.map(lambda seed: post(client, form(encode(drawn(seed), "png"), garment)), range(4)))
+        for answer in late:
+            assert_problem(answer, "deadline-exceeded")
+        engine.gate.set()
+        time.sleep(0.3)
+        assert engine.calls.count("try_on") == 1  # the one that ran; the other three never began
+        assert post(client, form(encode(drawn(9), "png"), garment)).status_code == 200
+
+
+def test_problems_are_counted_by_type(client: httpx.Client, photo: bytes, garment: bytes) -> None:
+    post(client, form(photo, b"hello"))
+    post(client, form(photo, garment))
+    text = client.get("/metrics").text
+    assert 'muslin_requests_total{outcome="unsupported-image",route="/v1/try-ons"} 1.0' in text
+    assert 'muslin_requests_total{outcome="ok",route="/v1/try-ons"} 1.0' in text
+    assert 'muslin_stage_seconds_count{stage="try_on"} 1.0' in text
+
+
+def test_gifs_from_anywhere_are_never_a_500(client: httpx.Client, garment: bytes) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(drawn(1)).save(buffer, "GIF")
+    data = buffer.getvalue()
+    for cut in range(0, len(data), len(data) // 25):
+        assert post(client, form(data[:cut] + b"\x00" * 20, garment)).status_code in (200, 413, 415, 422)
