@@ -33,11 +33,10 @@ class Ground:
     """Distances of each pixel (h, w) from the ground's surface, Lab units."""
 
     distance: FloatArray
-    lift: FloatArray
-    """Lightness of the pixel less that of the ground."""
+    difference: FloatArray
+    """(h, w, 3) Lab of the pixel less that of the ground."""
     chroma: FloatArray
-    slope: FloatArray
-    """Change of lightness per px, a little smoothed."""
+    """Length of the difference's a and b."""
     threshold: float
     """Distance up to which a pixel may be ground."""
 
@@ -69,13 +68,10 @@ def ground_of(picture: Picture) -> Ground:
     border = _distance(lab, surface)[where]
     spread = float(np.percentile(border[border < max(3.0, 4 * 1.4826 * float(np.median(border)))], 95))
     difference = lab - surface
-    smooth = cv2.GaussianBlur(lab[..., 0], (0, 0), 1.2)
-    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125))
     return Ground(
         distance=_distance(lab, surface),
-        lift=difference[..., 0],
+        difference=difference,
         chroma=np.hypot(difference[..., 1], difference[..., 2]),
-        slope=slope,
         threshold=max(THRESHOLD_FLOOR, THRESHOLD_NOISE * spread),
     )
 

@@ -24,14 +24,17 @@ SURE_SHARE: Final = 0.45
 """A pixel closer to the ground than this share of the garment's typical distance, and darker, may be shadow."""
 SHADOW_CHROMA: Final = (2.5, 0.12)
 """Chroma a shadow may add: a constant and a share of its darkening, Lab units."""
-SHADOW_SLOPE: Final = 1.2
-"""Lab units per px: a cast shadow begins more softly than this, an edge of cloth does not."""
+SHADOW_WINDOW: Final = 9
+SHADOW_SOFTNESS: Final = 0.13
+"""A shadow changes by less than this share of its change over the window (px) within one px; an edge of cloth by twice as much."""
 RIM_SHARE: Final = 0.35
 """A veil of the ground's colour under this share of the edge beside it is contact shadow."""
 SHADOW_PASSAGE: Final = 7
 """Width px below which a soft passage does not let shadow in: cloth crosses the ground's colour in narrow bands."""
 FAINT_SCALE: Final = 2.5
 """Radius px over which faint cloth is averaged."""
+BLEEDING_SHARE: Final = 0.05
+"""Share of the chroma beside it by which JPEG may tint the ground."""
 FAINT_WIDTH: Final = 13
 """Width px from which faint cloth is believed by itself: more than JPEG's ringing and sharpening reach."""
 JPEG_REACH: Final = 7
@@ -40,8 +43,8 @@ RINGING_SHARE: Final = 0.22
 """What JPEG spreads is under this share of the edge it comes from."""
 COHERENT: Final = 0.4
 """Lab units that cloth may be brighter than a clean ground, over a few pixels, to be told from it."""
-FLAT: Final = 0.25
-"""Lab units that clean ground may be off over 5 x 5 px."""
+JOINT_SPREAD: Final = 1.4
+"""A band of faint cloth between two pieces is at most so much wider than where it is narrow."""
 PIECE: Final = 0.002
 """Share of the picture from which a piece of cloth must hang together with the others."""
 BRIDGE: Final = 0.04
@@ -106,8 +109,9 @@ def _is_cut_out(alpha: LabelMap) -> bool:
 def _against_ground(ground: Ground) -> BoolArray:
     """(h, w) garment, before rival pieces are looked at."""
     distance, threshold = ground.distance, ground.threshold
-    light, chroma = np.abs(ground.lift), ground.chroma
-    veil = (ground.lift < 0) & (chroma < SHADOW_CHROMA[0] - SHADOW_CHROMA[1] * ground.lift)
+    lift, chroma = ground.difference[..., 0], ground.chroma
+    light = np.abs(lift)
+    veil = (lift < 0) & (chroma < SHADOW_CHROMA[0] - SHADOW_CHROMA[1] * lift)
     clear = (light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * _local_max(light, JPEG_REACH))) | (
         chroma > np.maximum(2 * threshold, RINGING_SHARE * _local_max(chroma, 2 * JPEG_REACH))
     )
@@ -115,14 +119,17 @@ def _against_ground(ground: Ground) -> BoolArray:
     whole = fill_holes(clear)
     typical = float(np.median(distance[whole])) if whole.any() else 0.0
     shady = clear & veil & (distance < SURE_SHARE * typical)
-    passable = (~clear | shady) & ((ground.slope < SHADOW_SLOPE) | ~clear)
+    smooth = cv2.GaussianBlur(ground.difference[..., 0], (0, 0), 1.2)
+    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125))
+    window = np.ones((SHADOW_WINDOW, SHADOW_WINDOW), np.uint8)
+    contrast = cv2.dilate(smooth, window) - cv2.erode(smooth, window)
+    passable = ~clear | (shady & (slope < SHADOW_SOFTNESS * contrast + ground.threshold))
     passable = cv2.erode(passable.astype(np.uint8), odd_kernel(SHADOW_PASSAGE)).astype(bool)
     flooded = cv2.dilate(_reachable_from_border(passable).astype(np.uint8), odd_kernel(SHADOW_PASSAGE)).astype(bool)
     cloth = clear & ~(shady & flooded)
     cloth |= _faint_cloth(ground, cloth, flooded & shady)
     filled = fill_holes(cloth)
-    flat = cv2.blur(distance, (5, 5)) < max(FLAT, 0.5 * threshold)
-    gaps = _gaps(filled, flat)
+    gaps = _gaps(filled, ~cloth & (cv2.blur(distance, (3, 3)) < 1.5 * threshold))
     result: BoolArray = filled & ~gaps
     return result
 
@@ -136,16 +143,21 @@ def _faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> BoolArr
     """
     open_ = cv2.erode((~cloth & ~shadow).astype(np.float32), odd_kernel(3))
     weight = cv2.GaussianBlur(open_, (0, 0), FAINT_SCALE)
-    mean = cv2.GaussianBlur(np.clip(ground.lift, -3, 3) * open_, (0, 0), FAINT_SCALE) / np.maximum(weight, 1e-3)
+    off = np.clip(ground.difference, -3, 3) * open_[..., None]
+    mean = cv2.GaussianBlur(off, (0, 0), FAINT_SCALE) / np.maximum(weight, 1e-3)[..., None]
     least = max(COHERENT, 0.6 * ground.threshold)
-    bright = (mean > least) & (weight > 0.05) & ~cloth
+    bleeding = BLEEDING_SHARE * _local_max(ground.chroma, 2 * JPEG_REACH)
+    tinted = np.hypot(mean[..., 1], mean[..., 2]) > np.maximum(least, bleeding)
+    open_enough = (weight > 0.05) & ~cloth & ~shadow
+    bright = (mean[..., 0] > least) & open_enough
     wide = cv2.morphologyEx(bright.astype(np.uint8), cv2.MORPH_OPEN, odd_kernel(FAINT_WIDTH)).astype(bool)
-    flat = cv2.blur(ground.distance, (5, 5)) < max(FLAT, 0.4 * ground.threshold)
     reach = round(BRIDGE * max(cloth.shape)) | 1
-    above = cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((reach, 1), np.uint8)).astype(bool)
-    found = cloth | wide | (above & ~flat & ~shadow) | _joints(cloth | wide, reach)
+    above = cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((reach, 9), np.uint8)).astype(bool)
+    stripe = above & open_enough & ((np.abs(mean[..., 0]) > least) | tinted)
+    stripe = cv2.morphologyEx(stripe.astype(np.uint8), cv2.MORPH_OPEN, odd_kernel(5)).astype(bool)
+    found = cloth | wide | stripe | _joints(cloth | wide | stripe, reach)
     joined = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(FAINT_WIDTH)).astype(bool)
-    result: BoolArray = (joined & ~flat & above) | found
+    result: BoolArray = (joined & above & tinted) | found
     return result
 
 
@@ -155,13 +167,16 @@ def _joints(cloth: BoolArray, reach: int) -> BoolArray:
     pieces = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] > PIECE * cloth.size]
     if len(pieces) < 2:
         return np.zeros_like(cloth)
-    seen = np.zeros(cloth.shape, np.uint8)
+    near = np.full(cloth.shape, np.inf, np.float32)
+    across = near.copy()
     for i in pieces:
-        seen += cv2.dilate((labels == i).astype(np.uint8), odd_kernel(reach))
-    between = (seen > 1).astype(np.uint8)
-    pieces_mask = np.isin(labels, pieces).astype(np.uint8)
-    closed = cv2.morphologyEx(pieces_mask, cv2.MORPH_CLOSE, odd_kernel(reach))
-    result: BoolArray = (between & closed) > 0
+        distance = cv2.distanceTransform((labels != i).astype(np.uint8), cv2.DIST_L2, 3)
+        across = np.minimum(across, near + distance)
+        near = np.minimum(near, distance)
+    gap = float(across[~cloth].min()) if (~cloth).any() else np.inf
+    if gap > reach:
+        return np.zeros_like(cloth)
+    result: BoolArray = (across < min(reach, JOINT_SPREAD * np.percentile(across[(across < reach) & ~cloth], 25))) & ~cloth
     return result
 
 
