@@ -1,0 +1,327 @@
+"""Finds the person in a photo with MediaPipe: 33 landmarks and two masks of who is person and who is ground.
+
+MediaPipe's detector sees the picture at 224 x 224, so it misses people who are small, dark or fill the frame. When the photo as it
+is shows nobody, the same photo is looked at in other ways (`views.py`), and what is found is carried back. Nothing here
+knows a face: pose and segmentation only. MediaPipe is imported when an Observer is made, never before.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from models.assets import PersonAssets
+from models.errors import AssetError, BodyNotVisible, NoPerson, PhotoTooSmall, SeveralPeople
+from models.person.quiet import quiet_stderr
+from models.person.views import View, closer, second_looks, whole
+from models.types import FloatArray, Notice, Picture, Pose
+
+MOST_PEOPLE = 3  # asked of the detector: the wearer and two more tell all that there is to decide
+SMALLEST_PERSON_PX = 160  # under it a sleeve is a dozen pixels wide
+SMALLEST_SIDE_PX = 64  # of the photo; smaller ones are not even looked at
+PERSON_LEVEL = 0.5  # a pixel is person from here on
+SEEN, SURELY_SEEN = 0.5, 0.9  # a landmark's visibility from which it is taken for visible
+SAME_PERSON_OVERLAP = 0.5  # of the smaller mask: one person found twice, or a part of them (hugging couples stay under 0.2)
+RIVAL_SHARE = 0.6  # a second person's torso from this share of the largest on makes the choice a guess
+LOOK_CLOSER_BELOW = 0.55  # of the photo's height or width: a smaller person is read again in a crop, where masks are finer
+STEADY_SHOULDERS = 0.15  # of the shoulder distance: what is found in a part of the photo stays put when looked at again; cups do not
+STEADY_MASK_IOU = 0.7  # of the two networks' masks, for the same reason
+SURE_MASK_IOU = 0.85  # of the two networks' masks: enough by itself for somebody who fills a photo
+FILLS_SIDES = 3  # borders of the photo that somebody touches who is too near for the detector to place well
+OUTSIDE_SLACK = 0.10  # of the shoulder distance: a shoulder joint this far outside the picture still lets the garment sit
+
+LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 11, 12, 23, 24
+SHOULDERS = (LEFT_SHOULDER, RIGHT_SHOULDER)
+HIPS = (LEFT_HIP, RIGHT_HIP)
+CORE = (0, *SHOULDERS, *HIPS, 25, 26)  # nose, shoulders, hips, knees
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in px; right and bottom are exclusive."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Who is in a photo of (H, W), and where."""
+
+    pose: Pose
+    """The wearer."""
+    box: Box
+    """The wearer's visible part."""
+    pose_mask: FloatArray
+    """(H, W) 0..1: the wearer alone, from the landmark graph; smooth, loses thin parts."""
+    selfie_mask: FloatArray
+    """(H, W) 0..1: the wearer and what touches them, from the segmenter; sharper, may take a chair or a bag for a person."""
+    others: tuple[Pose, ...] = ()
+    """Further people, largest first."""
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def person_mask(self) -> FloatArray:
+        """(H, W) 0..1: the mean of the two masks, which errs less than either."""
+        mean: FloatArray = 0.5 * self.pose_mask + 0.5 * self.selfie_mask
+        return mean
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One person as the detector gave it, carried back to the photo."""
+
+    pose: Pose
+    mask: FloatArray
+    """(H, W) 0..1."""
+    box: Box
+    view: View
+
+    @property
+    def torso_px(self) -> float:
+        """Area of the torso, px²: shoulders to hips, hips as far as they are guessed."""
+        xy = self.pose.xy
+        across = np.linalg.norm(xy[LEFT_SHOULDER] - xy[RIGHT_SHOULDER])
+        along = np.linalg.norm(xy[list(SHOULDERS)].mean(0) - xy[list(HIPS)].mean(0))
+        return float(max(across, 0.4 * along) * along)  # seen from the side the shoulders are one
+
+
+class Observer:
+    """Holds MediaPipe's graphs. One call at a time (a lock sees to it); close it, or use it as a context manager.
+
+    Raises AssetError where the graphs cannot be loaded. Opens no socket (mediapipe from 0.10.35 on would).
+    """
+
+    def __init__(self, assets: PersonAssets) -> None:
+        self._lock = threading.Lock()
+        self._talks = True  # MediaPipe writes its greetings to stderr until it has found somebody once
+        with quiet_stderr():
+            try:
+                self._landmarker, self._segmenter, self._image = _load(assets)
+            except (RuntimeError, ValueError, OSError) as error:
+                raise AssetError(f"MediaPipe cannot load its model files from {assets.pose.parent}: {error}") from error
+        # Left to the interpreter's end, MediaPipe's own finalisers fail loudly.
+        self._finalizer = weakref.finalize(self, _close, self._landmarker, self._segmenter)
+
+    def __enter__(self) -> Observer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the graphs; a second call does nothing."""
+        with self._lock:
+            self._finalizer()
+
+    def observe(self, photo: Picture) -> Observation:
+        """The wearer in `photo` (H, W, 3), the largest person where there are several of clearly different size.
+
+        Raises NoPerson, SeveralPeople, BodyNotVisible or PhotoTooSmall.
+        """
+        if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+            raise ValueError(f"expected uint8 (H, W, 3), got {photo.dtype} {photo.shape}")
+        if min(photo.shape[:2]) < SMALLEST_SIDE_PX or max(photo.shape[:2]) < SMALLEST_PERSON_PX:
+            raise PhotoTooSmall(
+                f"The photo is {photo.shape[1]} x {photo.shape[0]} pixels: the person must be at least {SMALLEST_PERSON_PX} pixels tall."
+            )
+        with self._lock:
+            if not self._finalizer.alive:
+                raise RuntimeError("the observer is closed")
+            wearer, others = _choose(self._find(photo))
+            _check(wearer, photo.shape[0], photo.shape[1])
+            selfie = _alone(self._segment(photo, wearer.view), wearer, others)
+        notices = (Notice("several-people", "Several people are in the photo; the largest one is dressed."),) if others else ()
+        return Observation(wearer.pose, wearer.box, wearer.mask, selfie, tuple(other.pose for other in others), notices)
+
+    def _find(self, photo: Picture) -> list[_Found]:
+        found = self._detect(photo, whole(photo))
+        if found:
+            return [self._closer(photo, person) for person in found]
+        for looks in second_looks(photo):
+            # Zoomed in, the detector sees faces in prints and coffee cups: each finding has to be confirmed.
+            guesses = _distinct(person for view in looks for person in self._detect(photo, view))
+            found = [again for person in guesses if (again := self._confirmed(photo, person)) is not None]
+            if found:
+                break
+        return found
+
+    def _closer(self, photo: Picture, person: _Found) -> _Found:
+        """The same person read with the usual ground around them, where they are small in the photo or fill it."""
+        height, width = photo.shape[:2]
+        box = person.box
+        small = max(box.height / height, box.width / width) < LOOK_CLOSER_BELOW
+        sides = (box.left <= 1) + (box.top <= 1) + (box.right >= width - 1) + (box.bottom >= height - 1)
+        return (self._again(photo, person) or person) if small or sides >= FILLS_SIDES else person
+
+    def _again(self, photo: Picture, person: _Found) -> _Found | None:
+        core = person.pose.xy[list(CORE)]
+        low, high = core.min(0), core.max(0)
+        height, width = photo.shape[:2]
+        box = person.box  # a tile may have cut the mask: the landmarks tell how far the person reaches
+        left, top = min(box.left, max(float(low[0]), 0.0)), min(box.top, max(float(low[1]), 0.0))
+        right, bottom = max(box.right, min(float(high[0]), width)), max(box.bottom, min(float(high[1]), height))
+        view = closer(photo, (left, top, right, bottom))
+        again = max(self._detect(photo, view), key=lambda other: _overlap(other.mask, person.mask), default=None)
+        return again if again is not None and _overlap(again.mask, person.mask) >= SAME_PERSON_OVERLAP else None
+
+    def _confirmed(self, photo: Picture, person: _Found) -> _Found | None:
+        """The person as a second look shows them; None where it shows nobody, or somebody else."""
+        shoulders = list(SHOULDERS)
+        padded = person.view.width > photo.shape[1] and person.view.height > photo.shape[0]
+        if padded and (person.pose.visibility[shoulders] > SURELY_SEEN).all():
+            agreed = _iou(self._segment(photo, person.view), person.mask)
+            if agreed >= SURE_MASK_IOU and max(person.box.height / photo.shape[0], person.box.width / photo.shape[1]) > LOOK_CLOSER_BELOW:
+                return person
+        again = self._again(photo, person)
+        if again is None:
+            return None
+        before, after = person.pose.xy[shoulders], again.pose.xy[shoulders]
+        moved = np.linalg.norm(after - before, axis=1).max()
+        if moved > STEADY_SHOULDERS * np.linalg.norm(before[0] - before[1]):
+            return None
+        return again if _iou(self._segment(photo, again.view), again.mask) >= STEADY_MASK_IOU else None
+
+    def _detect(self, photo: Picture, view: View) -> list[_Found]:
+        with quiet_stderr(self._talks):
+            result = self._landmarker.detect(self._image(view.look(photo)))
+        if not result.pose_landmarks:
+            return []
+        self._talks = False
+        people = []
+        for landmarks, mask in zip(result.pose_landmarks, result.segmentation_masks or (), strict=True):
+            values = np.array([(mark.x, mark.y, mark.z, mark.visibility) for mark in landmarks], np.float32)
+            xy, depth = view.to_photo(values[:, :2]), values[:, 2] * view.scale_x
+            spread = view.mask_to_photo(mask.numpy_view().reshape(mask.height, mask.width), photo.shape[:2])
+            box = _box(spread)
+            if box is not None:
+                people.append(_Found(Pose(xy, depth, values[:, 3].clip(0, 1)), spread, box, view))
+        return people
+
+    def _segment(self, photo: Picture, view: View) -> FloatArray:
+        with quiet_stderr(self._talks):
+            mask = self._segmenter.segment(self._image(view.look(photo))).confidence_masks[-1]
+            return view.mask_to_photo(mask.numpy_view().reshape(mask.height, mask.width), photo.shape[:2])
+
+
+def _load(assets: PersonAssets) -> tuple[Any, Any, Any]:
+    """Landmarker, segmenter, and what makes MediaPipe's image of a picture."""
+    import mediapipe
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    landmarker = vision.PoseLandmarker.create_from_options(
+        vision.PoseLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(assets.pose)),
+            running_mode=vision.RunningMode.IMAGE,
+            num_poses=MOST_PEOPLE,
+            output_segmentation_masks=True,
+        )
+    )
+    segmenter = vision.ImageSegmenter.create_from_options(
+        vision.ImageSegmenterOptions(
+            base_options=BaseOptions(model_asset_path=str(assets.selfie)),
+            running_mode=vision.RunningMode.IMAGE,
+            output_confidence_masks=True,
+        )
+    )
+
+    def image(picture: Picture) -> Any:
+        return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+
+    empty = image(np.zeros((256, 256, 3), np.uint8))
+    landmarker.detect(empty)  # the first call is slow and talkative
+    segmenter.segment(empty)
+    return landmarker, segmenter, image
+
+
+def _close(*tasks: Any) -> None:
+    for task in tasks:
+        try:
+            task.close()
+        except RuntimeError:  # the interpreter ends and MediaPipe's own threads are gone: nothing to free, and no second attempt
+            task._handle = None  # noqa: SLF001 - its finaliser would complain on stderr
+
+
+def _choose(found: list[_Found]) -> tuple[_Found, list[_Found]]:
+    """The wearer, and the others by size."""
+    people = sorted(_distinct(found), key=lambda person: person.torso_px, reverse=True)
+    if not people:
+        raise NoPerson("No person was found in the photo.")
+    wearer, others = people[0], people[1:]
+    if others and others[0].torso_px > RIVAL_SHARE * wearer.torso_px:
+        raise SeveralPeople(
+            "Several people of similar size are in the photo, so it is unclear who should be dressed: please crop it to one person."
+        )
+    return wearer, others
+
+
+def _distinct(found: Iterable[_Found]) -> list[_Found]:
+    """Without the same person found twice: the larger finding stays."""
+    kept: list[_Found] = []
+    for person in sorted(found, key=lambda person: person.torso_px, reverse=True):
+        if all(_overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in kept):
+            kept.append(person)
+    return kept
+
+
+def _check(wearer: _Found, height: int, width: int) -> None:
+    """Raises where the person cannot be dressed: too small, or without shoulders in the picture."""
+    if wearer.box.height < SMALLEST_PERSON_PX:
+        raise PhotoTooSmall(f"The person is {wearer.box.height:.0f} pixels tall in the photo: at least {SMALLEST_PERSON_PX} are needed.")
+    shoulders = wearer.pose.xy[list(SHOULDERS)]
+    slack = OUTSIDE_SLACK * float(np.linalg.norm(shoulders[0] - shoulders[1]))
+    inside = (shoulders >= -slack).all() and (shoulders[:, 0] <= width - 1 + slack).all() and (shoulders[:, 1] <= height - 1 + slack).all()
+    if not inside or (wearer.pose.visibility[list(SHOULDERS)] < SEEN).all():
+        raise BodyNotVisible("The shoulders are not in the picture: please take the photo from the head to at least the chest.")
+
+
+def _alone(selfie: FloatArray, wearer: _Found, others: list[_Found]) -> FloatArray:
+    """The segmenter's mask without other people: patches that do not touch the wearer, and what another pose claims more."""
+    count, patches = cv2.connectedComponents((selfie > PERSON_LEVEL).astype(np.uint8), connectivity=8)
+    if count > 2:  # ground and one patch
+        touched = np.zeros(count, np.bool_)
+        touched[np.unique(patches[wearer.mask > PERSON_LEVEL])] = True
+        touched[0] = True
+        selfie = np.where(touched[patches], selfie, np.float32(0))
+    for other in others:
+        selfie = np.where(other.mask > wearer.mask, np.float32(0), selfie)
+    return selfie
+
+
+def _box(mask: FloatArray) -> Box | None:
+    """The bounding box of the person pixels; None where there are none."""
+    person = mask > PERSON_LEVEL
+    columns, rows = np.flatnonzero(person.any(0)), np.flatnonzero(person.any(1))
+    if not len(columns):
+        return None
+    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def _iou(first: FloatArray, second: FloatArray) -> float:
+    a, b = first > PERSON_LEVEL, second > PERSON_LEVEL
+    either = np.count_nonzero(a | b)
+    return float(np.count_nonzero(a & b) / either) if either else 0.0
+
+
+def _overlap(first: FloatArray, second: FloatArray) -> float:
+    """Share of the smaller of two masks that lies in the other."""
+    a, b = first > PERSON_LEVEL, second > PERSON_LEVEL
+    smaller = min(np.count_nonzero(a), np.count_nonzero(b))
+    return float(np.count_nonzero(a & b) / smaller) if smaller else 0.0
