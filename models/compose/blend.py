@@ -90,12 +90,12 @@ class Layers:
     """(B, 3, H, W) colour 0..255."""
     torso_alpha: Tensor
     back_alpha: Tensor
-    torso_across: Tensor
-    """(B, 1, H, W) -1 at the left outline, 1 at the right."""
+    torso_place: Tensor
+    """(B, 2, H, W) across: -1 at the left outline, 1 at the right; down: 0 shoulder line, 1 armpits, 2 hem."""
     sleeves: Tensor
     sleeve_alpha: Tensor
-    sleeve_across: Tensor
-    """(B, 1, H, W) -1 at the outer edge, 1 at the inner."""
+    sleeve_place: Tensor
+    """(B, 2, H, W) across: -1 at the outer edge, 1 at the inner; along: 0 armhole, 1 cuff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +146,18 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     base = base + (layers.torso * 0.88 - base) * back_alpha
 
     beside = torch.maximum(layers.sleeve_alpha, front * (scene.arm_cover.amax(1, keepdim=True)))
-    shade = 1 - TORSO_ROUND * layers.torso_across.abs().clamp(max=1.1) ** 3
-    shade = shade * (1 - SLEEVE_SHADOW_DEPTH * (soft(beside, SLEEVE_SHADOW_REACH * unit_px) * 1.3).clamp(max=1))
+    across, down = layers.torso_place[:, :1], layers.torso_place[:, 1:]
+    # at the shoulders the torso has no outline of its own: the sleeve goes on from it
+    under_arm = ((down - 0.35) / 0.65).clamp(0, 1)
+    shade = 1 - TORSO_ROUND * under_arm * across.abs().clamp(max=1.1) ** 3
+    shade = shade * (1 - SLEEVE_SHADOW_DEPTH * under_arm * (soft(beside, SLEEVE_SHADOW_REACH * unit_px) * 1.3).clamp(max=1))
     shade = shade * (1 - tuck * 0.8 * WAIST_SHADOW * torch.exp((below / fade).clamp(-50, 0)))
     result = base + (layers.torso * shade * scene.wrinkles - base).clamp(-255, 255) * torso_alpha
 
-    shade = (1 - SLEEVE_ROUND * layers.sleeve_across.clamp(-1, 1) ** 2) * scene.wrinkles
+    across, along = layers.sleeve_place[:, :1].clamp(-1, 1), layers.sleeve_place[:, 1:]
+    # the inner edge is an outline only where the sleeve has left the torso
+    left = torch.where(across > 0, (along * 2 - 0.2).clamp(0, 1), (along * 4).clamp(0, 1))
+    shade = (1 - SLEEVE_ROUND * left * across**2) * scene.wrinkles
     rim = CONTACT_DEPTH * soft(sleeve_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - scene.front_sleeves)
     result = result * (1 - rim * (1 - torch.maximum(sleeve_alpha, torso_alpha)))
     result = result + (layers.sleeves * shade - result) * sleeve_alpha
@@ -159,6 +165,5 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     alpha = 1 - (1 - torso_alpha) * (1 - sleeve_alpha) * (1 - back_alpha)
     shadows = torch.maximum(under_hem, torch.maximum(contact, rim))
     edit = (scene.removed > 0) | (alpha > VISIBLE) | (shadows > 2 * VISIBLE)
-    edit = edit & ((torch.maximum(front, scene.front_sleeves) < 1) | (scene.removed > 0))
     picture = torch.where(edit, result, photo).round().clamp(0, 255).to(torch.uint8)
     return Blend(picture=picture, alpha=alpha * edit, edit=edit)

@@ -212,7 +212,7 @@ def _fill(
     points = np.stack([(x + 0.5) * width / size[0] - 0.5, (y + 0.5) * height / size[1] - 0.5], -1)
     unit = body.unit_px
     offset = points - body.middle
-    across, over = (offset @ body.right) / unit, (offset @ body.up) / unit
+    across, over = (offset @ body.right) / unit, (offset @ body.over) / unit
     coordinates = [arm_coordinates(points, arm) for arm in body.arms]
     reach = np.minimum(coordinates[0][0], coordinates[1][0])
     # background
@@ -222,7 +222,7 @@ def _fill(
     near = (np.linalg.norm(small - tone, axis=-1) < 70).astype(np.float32)
     local = pull_push(small, weight * near * clean) if (weight * near * clean).sum() > 20 else np.broadcast_to(tone, small.shape).copy()
     skin = cv2.GaussianBlur(local, (0, 0), max(1.0, 0.05 * unit * scale)) * 0.45 + tone * 0.55
-    chin_y = float((body.chin - body.middle) @ body.up / unit)
+    chin_y = float((body.chin - body.middle) @ body.over / unit)
     arms = np.clip(ramp(reach, 1.0 + 0.06, 1.0 - 0.06), 0, 1)
     trunk = _trunk_mask(body, size, (size[0] / width, size[1] / height))
     shade = np.clip(torso_shade(across, over, chin_y), 0.72, 1.08)
@@ -268,7 +268,7 @@ def _trunk_mask(body: Body, size: tuple[int, int], scale: tuple[float, float]) -
     right = [body.row_middle[i] + body.row_right[i] * body.side[1, i] * 0.97 for i in rows]
 
     def at(across: float, over: float) -> FloatArray:
-        point: FloatArray = body.middle + body.right * across * unit + body.up * over * unit
+        point: FloatArray = body.middle + body.right * across * unit + body.over * over * unit
         return point
 
     top = [at(-0.5, 0.10), at(-0.36, 0.19), at(-0.25, 0.26), at(-0.17, 0.42), at(0.17, 0.42), at(0.25, 0.26), at(0.36, 0.19), at(0.5, 0.10)]

@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.drape.grids import BODY_ROWS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves, resample, sleeve_grid, torso_grid
-from models.types import Category, FloatArray, GarmentReading, LabelMap, Notice, UpperLandmarks
+from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves, resample, sleeve_grid, torso_grid
+from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, Notice, UpperLandmarks
 
 SEAM_OVERLAP = 0.03
 """The torso runs this far (in armpit widths) under the sleeves, so that no gap opens at the seam ..."""
 SLEEVE_OVERLAP = 0.012
 """... and the sleeves this far over the torso."""
+RIDGE_SLACK = 0.35
+"""The shoulder's outline may leave the chord from neck point to tip by this share of its width."""
 COLLAR_LEAST = 0.14
 """Height of the strip above the neck points that is carried along, in armpit widths: holds the back of the collar."""
 TEXTURE_LIMIT_PX = 1280
@@ -44,6 +46,8 @@ class Measures:
     """(B, 2, BODY_ROWS + 1) half widths from the armpit to the hem."""
     length: Tensor
     """(B,) from the armpits to the hem."""
+    full_length: Tensor
+    """(B,) from the neck points to the hem."""
     collar: Tensor
     """(B, 2, 2) offset from neck point to collar top, x outward, y upward."""
     sleeve: Tensor
@@ -84,7 +88,7 @@ class Garment:
 def cut(reading: GarmentReading, device: torch.device) -> Garment:
     """Lays grids over an upper garment and packs its texture."""
     marks = reading.landmarks
-    torso_curves, sleeve_curves = _curves(marks)
+    torso_curves, sleeve_curves = _curves(marks, reading.mask)
     width = float(np.linalg.norm(marks.armpit[1] - marks.armpit[0]))
     texture, scale = _texture(reading, width)
     return Garment(
@@ -117,13 +121,14 @@ def _collar_offset(marks: UpperLandmarks, width: float) -> FloatArray:
     return offset.astype(np.float32)
 
 
-def _curves(marks: UpperLandmarks) -> tuple[TorsoCurves, SleeveCurves]:
+def _curves(marks: UpperLandmarks, mask: BoolArray) -> tuple[TorsoCurves, SleeveCurves]:
     width = float(np.linalg.norm(marks.armpit[1] - marks.armpit[0]))
     side = np.stack([resample(marks.side[k], BODY_ROWS + 1) for k in (0, 1)])
     side[:, 0], side[:, -1] = marks.armpit, marks.hem
     torso = TorsoCurves(
         neck=_row(marks.neck),
         shoulder=_row(marks.shoulder),
+        ridge=_row(np.stack([_ridge(marks.neck[k], marks.shoulder[k], mask) for k in (0, 1)])),
         armpit=_row(marks.armpit),
         side=_row(side),
         collar=_row(_collar_offset(marks, width)),
@@ -139,6 +144,17 @@ def _curves(marks: UpperLandmarks) -> tuple[TorsoCurves, SleeveCurves]:
         outer.append(upper)
         inner.append(lower)
     return torso, SleeveCurves(_row(np.stack(outer)), _row(np.stack(inner)))
+
+
+def _ridge(neck: FloatArray, tip: FloatArray, mask: BoolArray) -> FloatArray:
+    """(RIDGE_COLUMNS - 1, 2) the outline's top between a neck point and a shoulder tip; on their chord where it strays."""
+    share = np.linspace(0, 1, RIDGE_COLUMNS + 1)[1:-1, None]
+    chord = neck * (1 - share) + tip * share
+    x = np.clip(np.rint(chord[:, 0]), 0, mask.shape[1] - 1).astype(int)
+    slack = RIDGE_SLACK * abs(float(tip[0] - neck[0]))
+    top = np.where(mask[:, x].any(0), mask[:, x].argmax(0), -1e6)
+    near = np.abs(top - chord[:, 1]) < slack
+    return np.stack([chord[:, 0], np.where(near, top, chord[:, 1])], -1).astype(np.float32)
 
 
 def _arc(curve: FloatArray) -> float:
@@ -165,6 +181,7 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
         armpit_drop=one(np.abs(marks.armpit[:, 1] - marks.shoulder[:, 1])),
         side_half=one(np.linalg.norm(side - middle, axis=2)),
         length=one(_arc(middle)),
+        full_length=one(_arc(np.concatenate([marks.neck.mean(0)[None], middle]))),
         collar=one(collar * [[-1, -1], [1, -1]]),
         sleeve=one(sleeve),
         sleeve_reach=one(reach),

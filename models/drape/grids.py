@@ -25,6 +25,10 @@ BODY_ROWS = 18
 COLUMNS = 20
 NECK_U = 0.4
 """|u| of the neck points; a multiple of 2 / COLUMNS so that they are vertices."""
+RIDGE_COLUMNS = round((1 - NECK_U) * COLUMNS / 2)
+"""Columns from a neck point to the shoulder tip."""
+TIP_RISE = 0.2
+"""Height of the strip above the shoulder tips as a share of its height above the neck points."""
 SLEEVE_ROWS = 16
 SLEEVE_COLUMNS = 6
 
@@ -43,6 +47,9 @@ class TorsoCurves:
     """(B, 2, 2) side neck points."""
     shoulder: Tensor
     """(B, 2, 2) shoulder tips."""
+    ridge: Tensor
+    """(B, 2, RIDGE_COLUMNS - 1, 2) top of the shoulder between the neck point and the tip, in that order, at even
+    distances across."""
     armpit: Tensor
     """(B, 2, 2)."""
     side: Tensor
@@ -75,8 +82,7 @@ def torso_grid(curves: TorsoCurves) -> Tensor:
     f = slope * u + (1 - slope) * u**3  # (B, rows, columns), monotone for slopes in 0..1.5
     rows = centre[:, :, None] + half[:, :, None] * f[..., None]
     # the shoulder line runs over the neck points; its departure from a straight row fades towards the armpits
-    knots = torch.stack([curves.shoulder[:, 0], curves.neck[:, 0], curves.neck[:, 1], curves.shoulder[:, 1]], 1)
-    line = _polyline(knots, u)
+    line = _shoulder_line(curves)
     bump = line - rows[:, 0]
     fade = torch.zeros(rows.shape[1], device=device, dtype=dtype)
     fade[: YOKE_ROWS + 1] = (1 - torch.linspace(0, 1, YOKE_ROWS + 1, device=device, dtype=dtype)) ** 2
@@ -84,10 +90,15 @@ def torso_grid(curves: TorsoCurves) -> Tensor:
     # what stands above the shoulder line follows the neck points
     mix = ((u / NECK_U).clamp(-1, 1) + 1) / 2
     rise = curves.collar[:, 0, None] * (1 - mix)[None, :, None] + curves.collar[:, 1, None] * mix[None, :, None]
+    # nothing stands above a shoulder tip
+    low = (1 - (1 - TIP_RISE) * (u.abs() - NECK_U).clamp_min(0) / (1 - NECK_U))[None, :, None]
     step = torch.linspace(1, 1 / COLLAR_ROWS, COLLAR_ROWS, device=device, dtype=dtype)[None, :, None, None]
+    margin = half[:, :, None] * (2 / COLUMNS)
+    rows = torch.cat([rows[:, :, :1] - margin, rows, rows[:, :, -1:] + margin], 2)
+    rise = rise * low
+    rise = torch.cat([rise[:, :1], rise, rise[:, -1:]], 1)
     above = rows[:, :1] + rise[:, None] * step
-    grid = torch.cat([above, rows, 2 * rows[:, -1:] - rows[:, -2:-1]], 1)
-    return torch.cat([2 * grid[:, :, :1] - grid[:, :, 1:2], grid, 2 * grid[:, :, -1:] - grid[:, :, -2:-1]], 2)
+    return torch.cat([above, rows, 2 * rows[:, -1:] - rows[:, -2:-1]], 1)
 
 
 def sleeve_grid(curves: SleeveCurves) -> Tensor:
@@ -98,13 +109,12 @@ def sleeve_grid(curves: SleeveCurves) -> Tensor:
     return torch.cat([2 * grid[:, :, :, :1] - grid[:, :, :, 1:2], grid, 2 * grid[:, :, :, -1:] - grid[:, :, :, -2:-1]], 3)
 
 
-def _polyline(knots: Tensor, u: Tensor) -> Tensor:
-    """Points (B, len(u), 2) of the polyline through shoulder, neck, neck, shoulder at u = -1, -NECK_U, NECK_U, 1."""
-    left = ((u + 1) / (1 - NECK_U)).clamp(0, 1)[None, :, None]
-    across = ((u + NECK_U) / (2 * NECK_U)).clamp(0, 1)[None, :, None]
-    right = ((u - NECK_U) / (1 - NECK_U)).clamp(0, 1)[None, :, None]
-    k = [knots[:, i, None] for i in range(4)]
-    return k[0] + (k[1] - k[0]) * left + (k[2] - k[1]) * across + (k[3] - k[2]) * right
+def _shoulder_line(curves: TorsoCurves) -> Tensor:
+    """(B, COLUMNS + 1, 2): tip, ridge, neck point, straight across, neck point, ridge, tip."""
+    between = COLUMNS - 2 * RIDGE_COLUMNS
+    share = torch.linspace(0, 1, between + 1, device=curves.neck.device, dtype=curves.neck.dtype)[None, :, None]
+    across = curves.neck[:, :1] * (1 - share) + curves.neck[:, 1:] * share
+    return torch.cat([curves.shoulder[:, :1], curves.ridge[:, 0].flip(1), across, curves.ridge[:, 1], curves.shoulder[:, 1:]], 1)
 
 
 @cache

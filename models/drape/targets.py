@@ -14,20 +14,29 @@ import torch
 from torch import Tensor
 
 from models.drape.cut import Measures
-from models.drape.grids import BODY_ROWS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves
+from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves
 from models.person.body import ARM_COUNT, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, Body
 from models.types import Tuck
 
-SCALE_SLEEVED, SCALE_SLEEVELESS = 0.77, 1.02
+SCALE_SLEEVED, SCALE_SLEEVELESS = 0.91, 1.02
 """Armpit width of the picture's garment on the body, in units. Packshots show sleeved garments wider at the armpit
 (cloth of the sleeve bunches there) than sleeveless ones."""
-NECK_HALF = (0.22, 0.50)
+LENGTH_USUAL = 1.23
+"""A top of usual length reaches this many trunk lengths from the neck points to the hem."""
+LENGTH_TRUST, LENGTH_LIMIT = 0.65, 0.22
+"""How much the length says of the scale (in logarithms, against the armpit width), and the most it may change it:
+a crop top or tunic is short or long, not small or large."""
+NECK_NARROWER = 0.82
+"""Necklines lie further in on a neck than in a packshot, where nothing fills them."""
+NECK_HALF = (0.20, 0.50)
 NECK_ABOVE = 0.02
 """The collar stands this much above the shoulder."""
+RIDGE_ABOVE, RIDGE_LIMIT = 0.012, 0.08
+"""Cloth lies this much above the shoulder, and follows it at most this far from the straight line."""
 NECK_HEIGHT = (0.12, 0.34)
 ARMPIT_IN = 0.10
 """A set-in sleeve's armpit lies this much inside the shoulder joint."""
-ARMPIT_DROP = (0.30, 0.54)
+ARMPIT_DROP = (0.30, 0.66)
 ARMPIT_SLEEVELESS, DROP_SLEEVELESS, DROP_STRAPS = 0.43, (0.30, 0.42), (0.30, 0.36)
 SIDE_HALF = (0.42, 0.80)
 EASE = 1.10
@@ -41,13 +50,17 @@ LONG_FROM = 0.85
 WRIST_MOST = 1.03
 SLEEVE_SNAP = 0.12
 """A sleeve that ends within this share of the arm's length of the worn one ends where that one does."""
+CAP_SLEEVE = (0.10, 0.25)
+"""A sleeve whose inner edge is shorter than the first is a cap sleeve with a slanting cuff; from the second on it is not."""
 ARM_EASE = 1.06
 CUFF_EASE = (0.10, 1.4, 0.4)
 """Most a sleeve stands off the arm, and how that is shared by its outer and inner edge."""
 SLEEVE_TOP = 0.14
 """Half width of a sleeve at its top."""
-SLEEVE_HEAD = 0.22
-"""The sleeve's outer edge leaves the shoulder tip in a quarter wave of this length."""
+SLEEVE_HEAD = 0.05
+"""The sleeve's outer edge runs round the shoulder in a quarter ellipse that ends this far below the joint."""
+OUTLINE_NEAR, OUTLINE_EASE = 0.18, 0.04
+"""A sleeve's edge keeps to the silhouette when that is within the first of it, and stands off it by at most the second."""
 TUCK_FROM = -0.15
 """A top that would end less than this below the waist line (negative: above it) is drawn down to it when tucked."""
 HEM_SNAP = 0.35
@@ -69,6 +82,7 @@ class Frame:
     middle: Tensor
     up: Tensor
     right: Tensor
+    over: Tensor
     tip: Tensor
     top: Tensor
     row_middle: Tensor
@@ -78,6 +92,8 @@ class Frame:
     """(B, 2, 4, 2)."""
     radius: Tensor
     """(B, 2, ARM_COUNT)."""
+    arm_outline: Tensor
+    """(B, 2, 2, ARM_COUNT) px from the bones to the silhouette, outward and inward, negative where unseen."""
     sleeve_end: Tensor
     """(B, 2)."""
     waist: Tensor
@@ -97,6 +113,7 @@ class Frame:
             middle=one(body.middle),
             up=one(body.up),
             right=one(body.right),
+            over=one(body.over),
             tip=one(body.tip),
             top=one(body.top),
             row_middle=one(body.row_middle),
@@ -104,6 +121,7 @@ class Frame:
             side=one(body.side),
             joints=one(np.stack([a.joints for a in body.arms])),
             radius=one(np.stack([a.radius for a in body.arms])),
+            arm_outline=one(np.stack([a.outline for a in body.arms])),
             sleeve_end=one([a.sleeve_end for a in body.arms]),
             waist=one(body.waist[len(body.waist) // 2]),
             waist_known=one(float(body.waist_known)),
@@ -135,20 +153,28 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
     tuck: (B,) 0 auto, 1 in, 2 out (see `tuck_code`). All of one batch size.
     """
     unit = frame.unit
-    sleeved = measures.sleeved > 0.5
-    scale = torch.where(sleeved, SCALE_SLEEVED, SCALE_SLEEVELESS) * unit / measures.armpit
+    scale = _scale(frame, measures)
     out = torch.tensor([-1.0, 1.0], device=unit.device)[None, :, None] * frame.right[:, None]  # (B, 2, 2) outward
-    up = frame.up[:, None]
+    up = frame.over[:, None]
     neck, neck_x = _neck(frame, measures, scale, out, up)
     shoulder = _shoulder(frame, measures, scale, out, up, neck, neck_x)
     armpit = _armpit(frame, measures, scale, out, up, shoulder)
-    side, middle, tucked = _side(frame, measures, scale, armpit, tuck)
+    side, middle, tucked = _side(frame, measures, scale, neck, armpit, tuck)
     collar_in = measures.collar * scale[:, None, None]
     collar = out * collar_in[..., :1] * 0.6 + up * collar_in[..., 1:] * 0.8
     # the yoke's rows go from the shoulder's to the armpit's slope
-    torso = TorsoCurves(neck=neck, shoulder=shoulder, armpit=armpit, side=side, collar=collar, middle=middle)
+    torso = TorsoCurves(neck=neck, shoulder=shoulder, ridge=_ridge(frame, neck, shoulder, out, up), armpit=armpit, side=side, collar=collar, middle=middle)
     sleeves, sleeve_end = _sleeves(frame, measures, scale, out, shoulder, armpit)
     return Placement(torso=torso, sleeves=sleeves, scale=scale, tucked=tucked, sleeve_end=sleeve_end * measures.sleeved[:, None])
+
+
+def _scale(frame: Frame, measures: Measures) -> Tensor:
+    """(B,) photo px a garment px, from the armpit width and, within limits, from the length."""
+    sleeved = measures.sleeved > 0.5
+    by_width = torch.where(sleeved, SCALE_SLEEVED, SCALE_SLEEVELESS) * frame.unit / measures.armpit
+    by_length = LENGTH_USUAL * frame.trunk / measures.full_length
+    turn = (by_length / by_width).log().clamp(-LENGTH_LIMIT, LENGTH_LIMIT)
+    return by_width * torch.exp(LENGTH_TRUST * turn * (1 - measures.straps))
 
 
 def tuck_code(tuck: Tuck) -> float:
@@ -176,7 +202,7 @@ def _top_height(frame: Frame, lateral: Tensor) -> Tensor:
 
 
 def _neck(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
-    x = _clip((measures.neck_half * scale)[:, None].expand(-1, 2), NECK_HALF, frame.unit)
+    x = _clip((NECK_NARROWER * measures.neck_half * scale)[:, None].expand(-1, 2), NECK_HALF, frame.unit)
     height = _clip(_top_height(frame, x) + NECK_ABOVE * frame.unit[:, None], NECK_HEIGHT, frame.unit)
     return frame.middle[:, None] + out * x[..., None] + up * height[..., None], x
 
@@ -188,6 +214,18 @@ def _shoulder(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: 
     height = _clip(_top_height(frame, x) + 0.01 * frame.unit[:, None], (0.06, 0.24), frame.unit)
     bare = frame.middle[:, None] + out * x[..., None] + up * height[..., None]
     return torch.where((measures.sleeved > 0.5)[:, None, None], frame.tip, bare)
+
+
+def _ridge(frame: Frame, neck: Tensor, shoulder: Tensor, out: Tensor, up: Tensor) -> Tensor:
+    """The shoulder's top between neck point and tip: follows the body, ends where the two are."""
+    share = torch.linspace(0, 1, RIDGE_COLUMNS + 1, device=neck.device)[1:-1, None]
+    chord = neck[:, :, None] * (1 - share) + shoulder[:, :, None] * share
+    offset = chord - frame.middle[:, None, None]
+    x, y = (offset * out[:, :, None]).sum(-1), (offset * up[:, :, None]).sum(-1)
+    at = (x / frame.unit[:, None, None] - TOP_FROM) / (TOP_TO - TOP_FROM) * (TOP_COUNT - 1)
+    body = sample(frame.top, at) + RIDGE_ABOVE * frame.unit[:, None, None]
+    limit = RIDGE_LIMIT * frame.unit[:, None, None]
+    return chord + up[:, :, None] * torch.minimum(torch.maximum(body - y, -limit), limit)[..., None]
 
 
 def _armpit(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:
@@ -202,17 +240,20 @@ def _armpit(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Te
     bare = ARMPIT_SLEEVELESS * unit[:, None] * turned[:, None] + (1 - turned[:, None]) * joint_x, tip_height - bare_drop
     sleeved = (measures.sleeved > 0.5)[:, None]
     x, y = (torch.where(sleeved, a, b) for a, b in zip(set_in, bare, strict=True))
-    return frame.middle[:, None] + out * x[..., None] + up * y[..., None]
+    fall = tip_height[..., None] * up - (tip_height - y)[..., None] * frame.up[:, None]
+    return frame.middle[:, None] + out * x[..., None] + fall
 
 
-def _side(frame: Frame, measures: Measures, scale: Tensor, armpit: Tensor, tuck: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _side(
+    frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit: Tensor, tuck: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Side outlines (B, 2, rows, 2), the slope of every row at its middle, and whether the garment is tucked."""
     unit = frame.unit
     down = frame.row_middle[:, -1] - frame.row_middle[:, 0]
     down = down / down.norm(dim=-1, keepdim=True)
     level = ((armpit - frame.middle[:, None]) * down[:, None]).sum(-1)  # (B, 2) below the shoulder line
-    start = level.mean(1)
-    own = start + measures.length * scale
+    neck_level = ((neck - frame.middle[:, None]) * down[:, None]).sum(-1).mean(1)
+    own = neck_level + measures.full_length * scale
     known = frame.waist_known > 0.5
     above_hips = (frame.trunk - frame.waist) / frame.trunk
     worn_out = ((above_hips < WORN_OUT[0][0]) & (frame.hem_ratio > WORN_OUT[0][1])) | (
@@ -291,14 +332,20 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     # widths
     half_cuff = measures.sleeve[..., 2] * scale[:, None] * 0.5 * 0.95
 
-    def half_width(distance: Tensor, side_ease: float) -> Tensor:
+    def half_width(distance: Tensor, side_ease: float, edge: int) -> Tensor:
         d = distance
         place = torch.where(d < length1[..., None], d / length1[..., None], 1 + (d - length1[..., None]) / length2[..., None])
-        bare = sample(frame.radius, place.clamp(0, 2) / 2 * (ARM_COUNT - 1))
+        at_sample = place.clamp(0, 2) / 2 * (ARM_COUNT - 1)
+        bare = sample(frame.radius, at_sample)
         ease = torch.minimum((half_cuff[..., None] - bare).clamp_min(0), CUFF_EASE[0] * unit[..., None]) * side_ease
         head = torch.minimum(torch.maximum(SLEEVE_TOP * unit[..., None], bare), bare * 1.6)
         q = (d / length[..., None].clamp_min(1e-3)).clamp(0, 1)
-        return head * (1 - q) + (bare * ARM_EASE + ease) * q
+        own = head * (1 - q) + (bare * ARM_EASE + ease) * q
+        worn = sample(frame.arm_outline[:, :, edge], at_sample)
+        # held to the silhouette where that is near, by less the further off it is
+        held = ((own + OUTLINE_NEAR * unit[..., None] - worn) / (0.4 * OUTLINE_NEAR * unit[..., None])).clamp(0, 1) * (worn > 0.5 * bare)
+        kept = torch.minimum(torch.maximum(own, worn), worn + OUTLINE_EASE * unit[..., None])
+        return own + (kept - own) * held
 
     def at(distance: Tensor, offset: Tensor) -> Tensor:
         bend = ((distance - length1[..., None] + 0.14 * unit[..., None]) / (0.28 * unit[..., None])).clamp(0, 1)[..., None]
@@ -308,17 +355,20 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
         return torch.where((distance < length1[..., None])[..., None], upper, lower) + normal * offset[..., None]
 
     t = torch.linspace(0, 1, SLEEVE_ROWS + 1, device=unit.device)
-    end_out = torch.maximum(length, head_out + 0.1 * unit)
-    end_in = torch.maximum(length, head_in + 0.04 * unit)
+    # a cap sleeve has next to no inner edge: its cuff slants
+    capped = ((CAP_SLEEVE[1] - inner / unit) / (CAP_SLEEVE[1] - CAP_SLEEVE[0])).clamp(0, 1)
+    slant = capped * (0.5 * ((head_out + outer) - (head_in + inner))).clamp_min(0)
+    end_out = torch.maximum(length + slant, head_out + 0.1 * unit)
+    end_in = torch.maximum(length - slant, head_in + 0.04 * unit)
     d_out = head_out[..., None] + (end_out - head_out)[..., None] * t
     d_in = head_in[..., None] + (end_in - head_in)[..., None] * t
     head = SLEEVE_HEAD * unit[..., None]
     q = ((d_out - head_out[..., None]) / (head - head_out[..., None]).clamp_min(1e-3)).clamp(0, 1)
-    full = half_width(torch.maximum(d_out, head), CUFF_EASE[1])
-    offset_out = torch.where(d_out < head, wide_out[..., None] + (full - wide_out[..., None]) * torch.sin(torch.pi / 2 * q), full)
+    full = half_width(torch.maximum(d_out, head), CUFF_EASE[1], 0)
+    offset_out = torch.where(d_out < head, wide_out[..., None] + (full - wide_out[..., None]) * (1 - (1 - q) ** 2).sqrt(), full)
     q = (t / 0.45).clamp(0, 1)
     q = q * q * (3 - 2 * q)
-    offset_in = -(wide_in[..., None] + (half_width(d_in, CUFF_EASE[2]) - wide_in[..., None]) * q)
+    offset_in = -(wide_in[..., None] + (half_width(d_in, CUFF_EASE[2], 1) - wide_in[..., None]) * q)
     outer_edge, inner_edge = _smooth(at(d_out, offset_out)), _smooth(at(d_in, offset_in))
     outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)
     inner_edge = torch.cat([armpit[:, :, None], inner_edge[:, :, 1:]], 2)

@@ -10,7 +10,20 @@ from torch import Tensor
 
 from models.compose.blend import Layers
 from models.drape.cut import BACK, RGB, SLEEVES, TORSO
-from models.drape.grids import COLUMNS, SLEEVE_COLUMNS, SLEEVE_SHAPE, TORSO_SHAPE, sleeve_grid, torso_grid, triangles
+from models.drape.grids import (
+    ARMPIT_ROW,
+    BODY_ROWS,
+    COLUMNS,
+    SHOULDER_ROW,
+    SLEEVE_COLUMNS,
+    SLEEVE_ROWS,
+    SLEEVE_SHAPE,
+    TORSO_SHAPE,
+    YOKE_ROWS,
+    sleeve_grid,
+    torso_grid,
+    triangles,
+)
 from models.drape.raster import affine_maps, evaluate, triangle_ids
 from models.drape.targets import Placement
 
@@ -21,7 +34,8 @@ OUTSIDE = -1e4
 
 @dataclass(frozen=True, slots=True)
 class Warp:
-    """Garment places for every photo pixel: (B, 3, H, W) x, y in px of the garment picture, then across (-1..1)."""
+    """Garment places for every photo pixel: (B, 4, H, W) x, y in px of the garment picture, then across (-1..1) and
+    down (torso: 0 shoulder line, 1 armpits, 2 hem; sleeves: 0 armhole, 1 cuff)."""
 
     torso: Tensor
     sleeves: Tensor
@@ -35,23 +49,26 @@ class Topology:
     """(T, 3)."""
     sleeves: Tensor
     """(2 T', 3) of both sleeves' vertices in one list."""
-    torso_across: Tensor
-    """(V,)."""
-    sleeve_across: Tensor
-    """(2 V',)."""
+    torso_place: Tensor
+    """(V, 2) across and down."""
+    sleeve_place: Tensor
+    """(2 V', 2)."""
 
     @classmethod
     def on(cls, device: torch.device) -> Topology:
         count = SLEEVE_SHAPE[0] * SLEEVE_SHAPE[1]
         sleeve = torch.from_numpy(triangles(SLEEVE_SHAPE))
         step, narrow = 2 / COLUMNS, 2 / SLEEVE_COLUMNS
-        torso_across = torch.linspace(-1 - step, 1 + step, COLUMNS + 3).expand(TORSO_SHAPE)
-        sleeve_across = torch.linspace(-1 - narrow, 1 + narrow, SLEEVE_COLUMNS + 3).expand(2, *SLEEVE_SHAPE)
+        across = torch.linspace(-1 - step, 1 + step, COLUMNS + 3).expand(TORSO_SHAPE)
+        yoke, body = (torch.arange(TORSO_SHAPE[0]) - SHOULDER_ROW) / YOKE_ROWS, (torch.arange(TORSO_SHAPE[0]) - ARMPIT_ROW) / BODY_ROWS
+        down = torch.where(yoke < 1, yoke, 1 + body)[:, None].expand(TORSO_SHAPE)
+        over = torch.linspace(-1 - narrow, 1 + narrow, SLEEVE_COLUMNS + 3).expand(SLEEVE_SHAPE)
+        along = (torch.arange(SLEEVE_SHAPE[0]) / SLEEVE_ROWS)[:, None].expand(SLEEVE_SHAPE)
         return cls(
             torso=torch.from_numpy(triangles(TORSO_SHAPE)).to(device),
             sleeves=torch.cat([sleeve, sleeve + count]).to(device),
-            torso_across=torso_across.reshape(-1).to(device),
-            sleeve_across=sleeve_across.reshape(-1).to(device),
+            torso_place=torch.stack([across, down], -1).reshape(-1, 2).to(device),
+            sleeve_place=torch.stack([over, along], -1).reshape(-1, 2).repeat(2, 1).to(device),
         )
 
 
@@ -64,12 +81,12 @@ def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topolog
     step = max(1, -(-max(size) // RASTER_LONG_SIDE))
     padded = tuple(-(-s // step) * step for s in size)
     maps = []
-    for target, source, triangle, across in (
-        (on_body, torso, topology.torso, topology.torso_across),
-        (sleeve_grid(placement.sleeves), sleeves, topology.sleeves, topology.sleeve_across),
+    for target, source, triangle, inside in (
+        (on_body, torso, topology.torso, topology.torso_place),
+        (sleeve_grid(placement.sleeves), sleeves, topology.sleeves, topology.sleeve_place),
     ):
         vertices, places = target.flatten(1, -2), source.flatten(1, -2)
-        attributes = torch.cat([places, across[None, :, None].expand(len(vertices), -1, -1)], -1)
+        attributes = torch.cat([places, inside[None].expand(len(vertices), -1, -1)], -1)
         ids = triangle_ids(vertices, triangle, (padded[0], padded[1]), step)
         values = evaluate(ids, affine_maps(vertices, attributes, triangle), step, OUTSIDE)
         maps.append(values[..., : size[0], : size[1]])
@@ -92,8 +109,8 @@ def layers(texture: Tensor, scale: Tensor, warped: Warp, sleeved: Tensor) -> Lay
         torso=torso[:, RGB] * 255,
         torso_alpha=torso[:, TORSO : TORSO + 1],
         back_alpha=torso[:, BACK : BACK + 1],
-        torso_across=warped.torso[:, 2:].clamp(-2, 2),
+        torso_place=warped.torso[:, 2:].clamp(-2, 2),
         sleeves=cloth[:, RGB] * 255,
         sleeve_alpha=cloth[:, 3:] * sleeved[:, None, None, None],
-        sleeve_across=warped.sleeves[:, 2:].clamp(-2, 2),
+        sleeve_place=warped.sleeves[:, 2:].clamp(-2, 2),
     )

@@ -32,13 +32,17 @@ WAIST_TO = 0.62
 
 ARM_RADII = (0.122, 0.098, 0.062)
 """Usual half widths of a bare arm at shoulder, elbow and wrist, in units."""
+STEADY = 3
+"""Outlines of arms are running medians over this many samples to either side."""
+OUTLINE_TO = 0.46
+"""The silhouette beside an arm is looked for up to this far from the bone."""
 SIDE_FROM, SIDE_TO, SIDE_USUAL = 0.25, 0.95, 0.55
 """The trunk's outline is looked for between these distances from the axis; where none is found it is the usual one."""
 ARM_STARTS_AT = 0.38
 """Nearer to the axis than this a hand or forearm lies in front of the trunk and is not its edge."""
 CLOTH_BEHIND_ARM = 0.03
 """A sleeved arm beside the trunk hides this much of the trunk's own edge."""
-TIP_OUT, TIP_UP = 0.025, 0.035
+TIP_OUT, TIP_UP = 0.025, 0.012
 """A set-in sleeve's seam lies this much outside and above where the joint's vertical leaves the body."""
 TIP_HEIGHT = (0.06, 0.23)
 TOP_USUAL = ((0.22, 0.29), (0.50, 0.10))
@@ -53,6 +57,8 @@ class Arm:
     """(4, 2) shoulder, elbow, wrist, finger base."""
     radius: FloatArray
     """(ARM_COUNT,) px half width of the bare arm, fitted to visible skin."""
+    outline: FloatArray
+    """(2, ARM_COUNT) px from the bone to the silhouette, away from the trunk and towards it; negative where unseen."""
     sleeve_end: float
     """0..2: where the worn sleeve ends on the arm; 0 without sleeve."""
     in_front: bool
@@ -62,7 +68,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A measured body. `up` and `right` are unit vectors of the picture."""
+    """A measured body. `up` (along the trunk's axis), `right` and `over` are unit vectors of the picture."""
 
     unit_px: float
     trunk_px: float
@@ -72,6 +78,8 @@ class Body:
     up: FloatArray
     right: FloatArray
     """(2,) along the shoulder line, towards the picture's right."""
+    over: FloatArray
+    """(2,) square to the shoulder line, upwards: the shoulders' own vertical, which leans when one is raised."""
     shoulder_px: float
     """Distance of the shoulder joints."""
     chin: FloatArray
@@ -117,6 +125,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         raise BodyNotVisible("The shoulders cannot be seen; use a photo that shows the upper body from the front.")
     up = (middle - hip_middle) / max(trunk_px, 1e-3)
     right = (shoulder[1] - shoulder[0]) / max(shoulder_px, 1e-3)
+    over = np.array([right[1], -right[0]], np.float32)
     unit = max(shoulder_px, 0.5 * trunk_px)
     depth = pose.depth[[SHOULDERS[order[0]], SHOULDERS[order[1]]]].mean()
     arms = []
@@ -128,6 +137,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
             Arm(
                 joints=joints,
                 radius=radius,
+                outline=_arm_outline(labels, joints, (-1, 1)[k] * right, unit),
                 sleeve_end=_sleeve_end(labels, joints, radius),
                 in_front=bool(pose.depth[index[2]] < depth),
                 visible=bool(pose.visibility[index[1]] > 0.3),
@@ -135,8 +145,13 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         )
     both = (arms[0], arms[1])
     row_middle, row_right = _rows(middle, hip_middle, right, hip, unit)
-    tip = np.stack([_tip(labels, shoulder[k], (-1, 1)[k] * right, up, unit) for k in (0, 1)])
-    top = np.stack([_top(labels, middle, (-1, 1)[k] * right, up, unit) for k in (0, 1)])
+    tip = np.stack([_tip(labels, shoulder[k], (-1, 1)[k] * right, over, unit) for k in (0, 1)])
+    top = np.stack([_top(labels, middle, (-1, 1)[k] * right, over, unit) for k in (0, 1)])
+    for k in (0, 1):  # the tip lies on the shoulder's measured top
+        x = float((tip[k] - middle) @ right) * (-1, 1)[k] / unit
+        height = float(np.interp(x, np.linspace(TOP_FROM, TOP_TO, TOP_COUNT), top[k])) + TIP_UP * unit
+        own = float((tip[k] - middle) @ over)
+        tip[k] += over * (np.clip(height, TIP_HEIGHT[0] * unit, TIP_HEIGHT[1] * unit) - own)
     side = np.stack([_side(labels, row_middle, (-1, 1)[k] * row_right, both[k], unit) for k in (0, 1)])
     waist, waist_known, spread, ratio = _waist(labels, both, row_middle, row_right, trunk_px, unit)
     mouth = pose.xy[list(MOUTH)].mean(0)
@@ -148,6 +163,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         hip_middle=hip_middle,
         up=up.astype(np.float32),
         right=right.astype(np.float32),
+        over=over,
         shoulder_px=shoulder_px,
         chin=chin.astype(np.float32),
         face_px=float(max(np.linalg.norm(chin - pose.xy[NOSE]), 0.18 * unit)),
@@ -263,6 +279,43 @@ def _arm_radius(labels: LabelMap, joints: FloatArray, unit: float) -> FloatArray
     return (usual * factor).astype(np.float32)
 
 
+def outward_normals(joints: FloatArray, outward: FloatArray) -> FloatArray:
+    """(ARM_COUNT, 2) unit normals of the bones that point away from the trunk at the upper arm, and stay on that side."""
+    _, normal = _across(joints)
+    upper, fore = joints[1] - joints[0], joints[2] - joints[1]
+    n1, n2 = normal[0], normal[-1]
+    sign1 = 1.0 if n1 @ outward >= 0 else -1.0
+    same = (upper[0] * n1[1] - upper[1] * n1[0]) * (fore[0] * n2[1] - fore[1] * n2[0]) > 0
+    sign = np.where(np.linspace(0, 2, ARM_COUNT) > 1, sign1 if same else -sign1, sign1)
+    flipped: FloatArray = (normal * sign[:, None]).astype(np.float32)
+    return flipped
+
+
+def _arm_outline(labels: LabelMap, joints: FloatArray, outward: FloatArray, unit: float) -> FloatArray:
+    points, _ = _across(joints)
+    normal = outward_normals(joints, outward)
+    steps = np.arange(0, OUTLINE_TO, 0.006) * unit
+    edges = []
+    for sign in (1, -1):
+        seen = look_up(labels, points[:, None] + sign * normal[:, None] * steps[None, :, None])
+        end = first(seen == Label.BACKGROUND, -1)
+        own = (seen == Label.SKIN) | (seen == Label.UPPER)
+        # the ray must run over the arm alone: hair, the other garment or a bag end it
+        clear = np.cumprod(own | (seen == Label.BACKGROUND), -1, dtype=bool)[np.arange(len(end)), np.maximum(end, 0)]
+        edges.append(_steady(np.where((end > 0) & clear, steps[np.maximum(end, 0)], np.nan)))
+    return np.stack(edges).astype(np.float32)
+
+
+def _steady(profile: FloatArray) -> FloatArray:
+    """A running median of a profile; short gaps (NaN) are bridged, others become -1."""
+    padded = np.pad(profile, STEADY, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * STEADY + 1)
+    seen = np.isfinite(windows).sum(1) > STEADY
+    ordered = np.sort(np.where(np.isfinite(windows), windows, np.inf), 1)
+    middle = ordered[np.arange(len(profile)), np.maximum(np.isfinite(windows).sum(1) - 1, 0) // 2]
+    return np.where(seen, middle, -1.0).astype(np.float32)
+
+
 def _sleeve_end(labels: LabelMap, joints: FloatArray, radius: FloatArray) -> float:
     """The place on the arm (0..2) that best parts cloth above from skin below."""
     points, normal = _across(joints)
@@ -370,9 +423,12 @@ def _waist(
     waist = fitted[0] + fitted[1] * lateral + fitted[2] * lateral**2
     at = int(np.clip(fitted[0] / (step_px / fine), 0, len(distance) - 1))
 
+    reach = np.minimum(*(arm_coordinates(points, arm)[0] for arm in arms))
+
     def width_of(label: Label, near: float, far: float) -> float:
         lo, hi = (np.clip(at + np.array([near, far]) * unit / (step_px / fine), 0, len(distance) - 1)).astype(int)
-        band = (seen[min(lo, hi) : max(lo, hi) + 1] == label) & inside[min(lo, hi) : max(lo, hi) + 1]
+        rows = slice(min(lo, hi), max(lo, hi) + 1)
+        band = (seen[rows] == label) & inside[rows] & (reach[rows] > 1.2)
         return float(np.median(band.sum(1)))
 
     ratio = width_of(Label.UPPER, -0.11, -0.05) / max(width_of(Label.LOWER, 0.06, 0.14), 1.0)
