@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Threads of torch; None leaves it to the engine."""
     assets_dir: str | None = None
     """Folder of the model files; None: the user's cache folder."""
+    model_store_url: str | None = None
+    """Base of Google's model store or of a mirror, asked before the package registries."""
 
     # what a request may bring
     max_image_mb: Positive = 20

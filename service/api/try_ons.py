@@ -11,6 +11,7 @@ from models.images import Encoding
 from models.types import Category, Tuck
 from service.api.records import PictureRecord, TryOnRecord
 from service.api.try_on_document import RESPONSES, TryOnOperation
+from service.categories import parse_categories
 from service.dressing import MEDIA_TYPES, Answer, Dresser, GarmentUpload, Order
 from service.errors import InvalidRequest, NotAcceptable
 from service.forms import Form, FormLimits, read_form
@@ -84,17 +85,11 @@ def _order(form: Form, encoding: Encoding, max_garments: int) -> Order:
 
 
 def _categories(form: Form, count: int) -> list[Category | None]:
-    """One for each garment: repeated fields, or one field with commas or semicolons; one alone is meant for all."""
-    words = [word.strip() for text in form.texts.get("category", ()) for word in text.replace(";", ",").split(",")]
-    words = [word for word in words if word] or ["auto"]
-    for word in words:
-        if word != "auto" and word not in set(Category):
-            raise InvalidRequest(f"The category must be one of auto, {', '.join(Category)}.", field="category")
-    if len(words) not in (1, count):
-        raise InvalidRequest(
-            f"There are {count} garments and {len(words)} categories: give one for each, or one for all.", field="category"
-        )
-    return [None if word == "auto" else Category(word) for word in (words * count if len(words) == 1 else words)]
+    words = [word for text in form.texts.get("category", ()) for word in text.replace(";", ",").split(",")]
+    try:
+        return parse_categories(words, count)
+    except ValueError as error:
+        raise InvalidRequest(str(error), field="category") from None
 
 
 def _one(form: Form, name: str) -> str | None:

@@ -16,6 +16,7 @@ import uvicorn
 
 from models.interface import EngineProtocol
 from service.app import create_app
+from service.server import configure
 from service.settings import Settings
 
 
@@ -30,8 +31,9 @@ def free_port() -> int:
 def serving(engine: EngineProtocol[Any, Any], settings: Settings | None = None) -> Iterator[str]:
     """The service in a thread; gives its address."""
     app = create_app(settings or Settings(), engine)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on", timeout_graceful_shutdown=5))
-    thread = threading.Thread(target=server.run, name="uvicorn")
+    server = uvicorn.Server(configure(app))
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
     thread.start()
     try:
         deadline = time.monotonic() + 10
@@ -39,10 +41,11 @@ def serving(engine: EngineProtocol[Any, Any], settings: Settings | None = None) 
             if time.monotonic() > deadline or not thread.is_alive():
                 raise RuntimeError("The service did not start.")
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(15)
+        listener.close()
 
 
 def redis_program() -> str | None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -44,7 +45,11 @@ def assert_problem(answer: httpx.Response, slug: str, field: str | None = None) 
     return problem
 
 
-@pytest.mark.parametrize("error", sorted(leaves(MuslinError) | leaves(ServiceError), key=lambda error: str(error.slug)))
+LEAVES: list[type[Any]] = [*leaves(MuslinError), *leaves(ServiceError)]
+LEAVES.sort(key=lambda error: str(error.slug))
+
+
+@pytest.mark.parametrize("error", LEAVES)
 def test_every_error_has_a_type_and_stands_in_the_document(client: httpx.Client, error: type[Any]) -> None:
     assert error.slug in PROBLEM_TYPES
     responses = client.get("/schema/openapi.json").json()["paths"]["/v1/try-ons"]["post"]["responses"]
@@ -54,7 +59,8 @@ def test_every_error_has_a_type_and_stands_in_the_document(client: httpx.Client,
 
 
 def test_the_trees_in_the_docstrings_are_complete() -> None:
-    for module, root in ((models.errors, MuslinError), (service.errors, ServiceError)):
+    trees: list[tuple[ModuleType, type[Any]]] = [(models.errors, MuslinError), (service.errors, ServiceError)]
+    for module, root in trees:
         for leaf in leaves(root):
             assert leaf.slug in (module.__doc__ or "")
 

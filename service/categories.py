@@ -1,0 +1,18 @@
+"""The words that callers use for the kinds of garments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from models.types import Category
+
+
+def parse_categories(words: Sequence[str], count: int) -> list[Category | None]:
+    """One for each of `count` garments, or one for all. Raises ValueError with a sentence."""
+    words = [word.strip().lower() for word in words if word.strip()] or ["auto"]
+    for word in words:
+        if word != "auto" and word not in set(Category):
+            raise ValueError(f"The category must be one of auto, {', '.join(Category)}, not {word!r}.")
+    if len(words) not in (1, count):
+        raise ValueError(f"There are {count} garments and {len(words)} categories: give one for each, or one for all.")
+    return [None if word == "auto" else Category(word) for word in (words * count if len(words) == 1 else words)]

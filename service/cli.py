@@ -1,0 +1,226 @@
+"""The `muslin` command. What goes wrong is one plain sentence on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from models.assets import PersonAssets, fetch, find
+from models.errors import AssetError, MuslinError
+from models.images import Encoding, encode
+from models.interface import EngineProtocol, Fitting
+from models.types import Category, Tuck
+from service.batch import Batch, GarmentFile, ManifestError, read_manifest
+from service.categories import parse_categories
+from service.explain import write_result
+from service.settings import Settings, SettingsError, read_settings
+from service.version import muslin_version
+
+MakeEngine = Callable[[Settings], EngineProtocol[Any, Any]]
+
+OUTPUT_FORMATS: dict[str, Encoding] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+
+class CommandError(Exception):
+    """A sentence for the one at the keyboard."""
+
+
+def make_engine(settings: Settings) -> EngineProtocol[Any, Any]:
+    """The real engine, with its model files fetched first where they are missing."""
+    from models.engine import Engine  # noqa: PLC0415 (torch takes seconds to import: not for --help)
+
+    fetch_assets(settings)
+    return Engine(assets_dir=settings.assets_path, device=settings.device, threads=settings.threads)
+
+
+def main(arguments: Sequence[str] | None = None, engine: MakeEngine = make_engine) -> int:
+    """`arguments`: those of the process by default; `engine`: what makes the engine. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about files of strangers: a picture or a typed error says all
+    try:
+        code: int = options.run(options, read_settings(), engine)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (CommandError, SettingsError, MuslinError) as error:
+        print(f"muslin: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except OSError as error:
+        print(f"muslin: {error.filename or 'error'}: {error.strerror or error}", file=sys.stderr)
+        return USAGE_ERROR
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="muslin",
+        description="Virtual try-on: the garment picture is warped onto the person's photo, never repainted.",
+        epilog="Settings come from environment variables such as MUSLIN_PORT or MUSLIN_REDIS_URL; service/settings.py lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"muslin {muslin_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    categories, tucks = ("auto", *(c.value for c in Category)), [t.value for t in Tuck]
+
+    serve = commands.add_parser("serve", help="the HTTP service with its demo page")
+    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=_port, help="port to listen on (8000; 0 takes a free one)")
+    serve.set_defaults(run=_serve)
+
+    try_on = commands.add_parser("try-on", help="dress one person")
+    try_on.add_argument("photo", type=Path)
+    try_on.add_argument("garment", type=Path, nargs="+", help="inner to outer")
+    try_on.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=f"picture to write ({', '.join(OUTPUT_FORMATS)})")
+    try_on.add_argument("--category", action="append", default=[], choices=categories, help="repeat it for several garments (auto)")
+    try_on.add_argument("--tuck", choices=tucks, default=Tuck.AUTO.value)
+    try_on.add_argument("--explain", type=Path, metavar="DIR", help="write there how the picture came about")
+    try_on.set_defaults(run=_try_on)
+
+    batch = commands.add_parser("batch", help="dress everyone in a list")
+    batch.add_argument("manifest", type=Path, help="CSV file with the columns id, photo, garment, category; paths relative to it")
+    batch.add_argument("out", type=Path, metavar="OUT_DIR")
+    batch.add_argument("--tuck", choices=tucks, default=Tuck.AUTO.value)
+    batch.add_argument("--explain", action="store_true", help="write how each picture came about")
+    batch.set_defaults(run=_batch)
+
+    assets = commands.add_parser("assets", help="fetch and verify MediaPipe's model files")
+    assets.add_argument("--multiclass", action="store_true", help="the six-class segmenter too (needs MUSLIN_MODEL_STORE_URL)")
+    assets.set_defaults(run=_assets)
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is not between 0 and 65535")
+    return port
+
+
+def _serve(options: argparse.Namespace, settings: Settings, engine: MakeEngine) -> int:
+    from service.server import serve  # noqa: PLC0415 (the other commands need no HTTP)
+
+    host = settings.host if options.host is None else options.host
+    port = settings.port if options.port is None else options.port
+    with suppress(KeyboardInterrupt):  # the usual way to stop it, and no failure
+        serve(host, port, settings, engine, announce=_announce)
+    return 0
+
+
+def _announce(address: str) -> None:
+    print(f"Muslin loads its models and is at {address} in a moment (the API at {address}/schema). Ctrl-C stops it.", file=sys.stderr)
+
+
+def _try_on(options: argparse.Namespace, settings: Settings, engine: MakeEngine) -> int:
+    encoding = OUTPUT_FORMATS.get(options.output.suffix.lower())
+    if encoding is None:
+        raise CommandError(f"{options.output}: the picture's name must end in one of {', '.join(OUTPUT_FORMATS)}.")
+    try:
+        categories = parse_categories(options.category, len(options.garment))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    files = [GarmentFile(path, category) for path, category in zip(options.garment, categories, strict=True)]
+    for path in (options.photo, *options.garment):
+        path.open("rb").close()  # a wrong name should not cost the seconds of loading the models
+    with _closing(engine(settings)) as ready:
+        batch = Batch(ready)
+        person, garments = batch.read_person(options.photo), [batch.read_garment(file) for file in files]
+        for path, reading in ((options.photo, person), *zip(options.garment, garments, strict=True)):
+            if isinstance(reading.error, MuslinError):
+                raise CommandError(f"{path}: {reading.error.detail}")
+        fitting = Fitting(person.get(), tuple(garment.get() for garment in garments), Tuck(options.tuck))
+        (result,) = ready.try_on([fitting])
+        options.output.write_bytes(encode(result.picture, encoding))
+        if options.explain is not None:
+            timings = {"read_person": person.ms, "read_garment": sum(garment.ms for garment in garments)}
+            notices = (*person.notices, *(notice for garment in garments for notice in garment.notices))
+            write_result(options.explain, fitting, result, ready.explain(fitting), timings, notices)
+    for notice in dict.fromkeys((*person.notices, *result.notices)):
+        print(f"note: {notice.detail}", file=sys.stderr)
+    print(f"{options.output}: confidence {result.confidence:.2f}", file=sys.stderr)
+    return 0
+
+
+def _batch(options: argparse.Namespace, settings: Settings, engine: MakeEngine) -> int:
+    try:
+        cases = read_manifest(options.manifest)
+    except ManifestError as error:
+        raise CommandError(str(error)) from None
+    options.out.mkdir(parents=True, exist_ok=True)
+    outcomes: Counter[str] = Counter()
+    with _closing(engine(settings)) as ready, _bar() as bar:
+        task = bar.add_task("dressing", total=len(cases))
+        for case, slug in Batch(ready, Tuck(options.tuck), explain=options.explain).run(cases, options.out):
+            outcomes[slug or "dressed"] += 1
+            if slug is not None:
+                bar.console.print(f"{case.id}: {slug}", markup=False, highlight=False)
+            bar.advance(task)
+    failed = ", ".join(f"{count} {slug}" for slug, count in outcomes.most_common() if slug != "dressed")
+    print(f"{outcomes['dressed']} of {len(cases)} dressed{'; ' + failed if failed else ''}.", file=sys.stderr)
+    return 0
+
+
+def _assets(options: argparse.Namespace, settings: Settings, _: MakeEngine) -> int:
+    found = fetch_assets(settings, multiclass=options.multiclass)
+    for path in (found.pose, found.selfie, found.multiclass):
+        if path is not None:
+            print(path)
+    return 0
+
+
+def fetch_assets(settings: Settings, *, multiclass: bool = False) -> PersonAssets:
+    """Where the model files are; fetches what is missing, with a progress bar. Raises AssetError."""
+    if not multiclass:
+        try:
+            return find(settings.assets_path)
+        except AssetError:
+            print("Fetching MediaPipe's model files, once.", file=sys.stderr)
+    with _bar(DownloadColumn(), TransferSpeedColumn()) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            task = tasks.get(what)
+            if task is None:
+                task = tasks[what] = bar.add_task(what, total=None)
+            bar.update(task, completed=done, total=total or None)
+
+        return fetch(settings.assets_path, store_url=settings.model_store_url, multiclass=multiclass, progress=progress)
+
+
+def _bar(*columns: ProgressColumn) -> Progress:
+    """On stderr; silent where that is no terminal."""
+    console = Console(stderr=True)
+    parts = columns or (MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    return Progress(TextColumn("{task.description}"), BarColumn(), *parts, console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def _closing(engine: EngineProtocol[Any, Any]) -> Iterator[EngineProtocol[Any, Any]]:
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Writes how a picture came about, for people who judge the pictures and for the scores.
+
+    result.png         the try-on, the size of the photo
+    parse.png          8-bit labels (models.types.Label)
+    garment_mask.png   255 where the garment picture shows garment, the size of that picture
+    garment_alpha.png  255 where the result shows the garment
+    garment_map.npy    float32 (H, W, 2): the garment pixel (x, y) shown at each photo pixel, NaN elsewhere
+    edit_mask.png      255 wherever the result may differ from the photo
+    report.json        confidence, timings, landmarks, warnings; or {"error": slug, "detail": sentence} alone
+
+Of an outfit the garment files are those of the outermost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from models.errors import MuslinError
+from models.images import encode
+from models.interface import Explanation, Fitting, G, P, TryOn
+from models.types import LabelMap, Notice
+
+
+def write_result(
+    folder: Path,
+    fitting: Fitting[P, G],
+    result: TryOn,
+    explanation: Explanation | None,
+    timings_ms: Mapping[str, float],
+    notices: Iterable[Notice] = (),
+) -> None:
+    """Fills `folder`; without an explanation with result.png and report.json only.
+
+    timings_ms: of the readings; the result's own are added. notices: of decoding; the others are added.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.png").write_bytes(encode(result.picture, "png"))
+    every = (*notices, *fitting.person.notices, *(n for garment in fitting.garments for n in garment.notices), *result.notices)
+    report: dict[str, Any] = {
+        "confidence": round(float(result.confidence), 4),
+        "timings_ms": {stage: round(float(ms), 2) for stage, ms in (*timings_ms.items(), *result.timings_ms.items())},
+        "garments": [{"category": g.category.value, "confidence": round(float(g.confidence), 4)} for g in fitting.garments],
+        "warnings": [{"code": notice.code, "detail": notice.detail} for notice in dict.fromkeys(every)],
+    }
+    if explanation is not None:
+        report["landmarks"] = {name: [[round(float(v), 2) for v in xy] for xy in points] for name, points in explanation.landmarks.items()}
+        _write_map(folder / "parse.png", explanation.parse)
+        _write_map(folder / "garment_mask.png", explanation.garment_mask)
+        _write_map(folder / "garment_alpha.png", explanation.garment_alpha)
+        _write_map(folder / "edit_mask.png", np.where(explanation.edit_mask, np.uint8(255), np.uint8(0)))
+        np.save(folder / "garment_map.npy", explanation.garment_map.astype(np.float32, copy=False))
+    _write_report(folder, report)
+
+
+def write_error(folder: Path, slug: str, detail: str) -> None:
+    """A report of what went wrong, alone: what an earlier run left in `folder` is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("result.png", "parse.png", "garment_mask.png", "garment_alpha.png", "garment_map.npy", "edit_mask.png"):
+        (folder / name).unlink(missing_ok=True)
+    _write_report(folder, {"error": slug, "detail": detail})
+
+
+def slug_and_detail(error: Exception) -> tuple[str, str]:
+    """What a report says about an error."""
+    if isinstance(error, MuslinError):
+        return error.slug, error.detail
+    if isinstance(error, OSError):
+        return "unreadable-file", f"{error.filename}: {error.strerror or error}."
+    return MuslinError.slug, f"{type(error).__name__}: {error}"
+
+
+def _write_map(path: Path, labels: LabelMap) -> None:
+    Image.fromarray(labels).save(path, compress_level=1)
+
+
+def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,63 @@
+"""Runs the application under uvicorn, on a socket that is opened first so that a taken port is a plain sentence."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+
+from models.interface import EngineProtocol
+from service.app import create_app
+from service.settings import Settings, SettingsError
+
+BACKLOG = 256
+SHUTDOWN_S = 30
+"""Requests under way get so long to finish."""
+
+
+def configure(app: Litestar) -> uvicorn.Config:
+    """No access log (addresses are personal data), no Server header, no logging set-up of uvicorn's own."""
+    return uvicorn.Config(
+        app, lifespan="on", access_log=False, server_header=False, log_config=None, timeout_graceful_shutdown=SHUTDOWN_S, backlog=BACKLOG
+    )
+
+
+def serve(
+    host: str,
+    port: int,
+    settings: Settings,
+    make_engine: Callable[[Settings], EngineProtocol[Any, Any]],
+    announce: Callable[[str], None],
+) -> None:
+    """Serves until it is told to stop; `announce` is given the address once it is taken.
+
+    Raises SettingsError when the address cannot be had, AssetError when the models cannot.
+    """
+    listener = _listen(host, port)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    for quiet in ("uvicorn.error", "asyncio"):
+        logging.getLogger(quiet).setLevel(max(logging.WARNING, logging.getLogger().level))
+    shown, at = listener.getsockname()[:2]
+    address = f"http://[{shown}]:{at}" if ":" in shown else f"http://{shown}:{at}"
+    announce(address)
+    uvicorn.Server(configure(create_app(settings, make_engine(settings)))).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise SettingsError(f"Cannot listen on {host}: {error.strerror or error}.") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
+    return listener

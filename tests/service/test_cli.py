@@ -1,0 +1,250 @@
+"""The command line with the fake engine: what it writes, what it says, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import GarmentNotIsolated, MuslinError, NoPerson
+from models.images import decode, encode
+from models.interface import EngineProtocol
+from service.cli import main
+from service.settings import Settings
+from tests.fakes import FakeEngine, FakeGarment, FakePerson, marked
+from tests.service.conftest import drawn
+from tests.service.servers import free_port
+
+EXPLAINED = {"result.png", "parse.png", "garment_mask.png", "garment_alpha.png", "garment_map.npy", "edit_mask.png", "report.json"}
+
+
+def run(engine: FakeEngine, *arguments: object) -> int:
+    def make(_: Settings) -> EngineProtocol[FakePerson, FakeGarment]:
+        return engine
+
+    return main([str(argument) for argument in arguments], make)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Photos a, b (b has nobody) and c (no picture at all), garments x, y and z (z is not isolated)."""
+    for name, picture in {"a": drawn(1), "b": marked(drawn(2), NoPerson), "x": drawn(3, 60, 50), "y": drawn(4, 150, 70)}.items():
+        (tmp_path / f"{name}.png").write_bytes(encode(picture, "png"))
+    (tmp_path / "z.png").write_bytes(encode(marked(drawn(5), GarmentNotIsolated), "png"))
+    (tmp_path / "c.png").write_bytes(b"not a picture")
+    return tmp_path
+
+
+def test_try_on_writes_the_picture(folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(engine, "try-on", folder / "a.png", folder / "x.png", "-o", folder / "out.png") == 0
+    result = np.asarray(Image.open(folder / "out.png"))
+    assert (result[:10] == drawn(1)[:10]).all()
+    assert (result[48, 32] == drawn(3, 60, 50).reshape(-1, 3).mean(0).round()).all()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "confidence 0.80" in captured.err
+    assert engine.calls[-1] == "close"
+
+
+@pytest.mark.parametrize("name,kind", [("o.jpg", "jpeg"), ("o.JPEG", "jpeg"), ("o.webp", "webp")])
+def test_the_names_ending_chooses_the_format(folder: Path, engine: FakeEngine, name: str, kind: str) -> None:
+    assert run(engine, "try-on", folder / "a.png", folder / "x.png", "-o", folder / name) == 0
+    assert decode((folder / name).read_bytes()).format == kind
+
+
+def test_try_on_explains(folder: Path, engine: FakeEngine) -> None:
+    arguments = ("try-on", folder / "a.png", folder / "x.png", folder / "y.png", "-o", folder / "o.png", "--explain", folder / "why")
+    assert run(engine, *arguments, "--category", "upper", "--category", "dress") == 0
+    assert {path.name for path in (folder / "why").iterdir()} == EXPLAINED
+    report = json.loads((folder / "why/report.json").read_text())
+    assert [garment["category"] for garment in report["garments"]] == ["upper", "dress"]
+
+
+@pytest.mark.parametrize(
+    "arguments,sentence",
+    [
+        (("nowhere.png", "x.png", "-o", "o.png"), "nowhere.png: No such file"),
+        (("b.png", "x.png", "-o", "o.png"), "b.png: The fake was asked for NoPerson."),
+        (("a.png", "z.png", "-o", "o.png"), "z.png: The fake was asked for GarmentNotIsolated."),
+        (("c.png", "x.png", "-o", "o.png"), "c.png: This is not a picture"),
+        (("a.png", "x.png", "-o", "o.bmp"), "o.bmp: the picture's name must end in"),
+        (("a.png", "x.png", "-o", "no/such/o.png"), "o.png: No such file"),
+        (("a.png", "x.png", "-o", "o.png", "--category", "upper", "--category", "lower"), "1 garments and 2 categories"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    folder: Path,
+    engine: FakeEngine,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    assert run(engine, "try-on", *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("muslin: ")
+    assert captured.err.count("\n") == 1
+    assert sentence in captured.err
+
+
+def manifest(folder: Path, *rows: str, head: str = "id,photo,garment,category,parse") -> Path:
+    path = folder / "cases.csv"
+    path.write_text("\n".join([head, *rows]) + "\n")
+    return path
+
+
+def test_batch_goes_on_after_errors_and_reads_everything_once(folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    cases = manifest(
+        folder,
+        "one,a.png,x.png,upper,ignored",
+        "nobody,b.png,x.png,,",
+        "two,a.png,y.png,auto,",
+        "torn,c.png,x.png,,",
+        "gone,missing.png,x.png,,",
+        "bad-garment,a.png,z.png,,",
+        "outfit,a.png,y.png;x.png,auto;upper,",
+        "again,a.png,x.png,upper,",
+    )
+    assert run(engine, "batch", cases, folder / "out", "--explain") == 0
+    reports = {path.parent.name: json.loads(path.read_text()) for path in (folder / "out").glob("*/report.json")}
+    assert {name: report.get("error") for name, report in reports.items()} == {
+        "one": None,
+        "two": None,
+        "outfit": None,
+        "again": None,
+        "nobody": "no-person",
+        "torn": "unsupported-image",
+        "gone": "unreadable-file",
+        "bad-garment": "garment-not-isolated",
+    }
+    assert reports["nobody"] == {"error": "no-person", "detail": "The fake was asked for NoPerson."}
+    assert {path.name for path in (folder / "out/nobody").iterdir()} == {"report.json"}
+    assert engine.calls.count("read_person") == 2
+    assert engine.calls.count("read_garment") == 4  # x as upper, x and y as auto, z
+    assert "4 of 8 dressed; 1 garment-not-isolated, 1 no-person" in capsys.readouterr().err
+
+
+def test_explanations_are_as_promised(folder: Path, engine: FakeEngine) -> None:
+    assert run(engine, "batch", manifest(folder, "one,a.png,x.png,,"), folder / "out", "--explain") == 0
+    case = folder / "out/one"
+    assert {path.name for path in case.iterdir()} == EXPLAINED
+    pictures = {name: np.asarray(Image.open(case / f"{name}.png")) for name in ("parse", "garment_mask", "garment_alpha", "edit_mask")}
+    assert {name: picture.shape for name, picture in pictures.items()} == {
+        "parse": (96, 64),
+        "garment_mask": (60, 50),
+        "garment_alpha": (96, 64),
+        "edit_mask": (96, 64),
+    }
+    assert set(np.unique(pictures["edit_mask"])) == {0, 255}
+    place = np.load(case / "garment_map.npy")
+    assert (place.shape, place.dtype) == ((96, 64, 2), np.float32)
+    result, photo = np.asarray(Image.open(case / "result.png")), drawn(1)
+    assert (result == photo)[pictures["edit_mask"] == 0].all()
+    report = json.loads((case / "report.json").read_text())
+    assert report["confidence"] == 0.8
+    assert report["timings_ms"].keys() >= {"read_person", "read_garment", "try_on", "drape", "compose"}
+    assert report["landmarks"]["neck"] == [[16.0, 24.0]]
+    assert report["warnings"] == []
+
+
+def test_without_explain_only_result_and_report(folder: Path, engine: FakeEngine) -> None:
+    assert run(engine, "batch", manifest(folder, "one,a.png,x.png,,"), folder / "out") == 0
+    assert {path.name for path in (folder / "out/one").iterdir()} == {"result.png", "report.json"}
+    assert "explain" not in engine.calls
+
+
+def test_an_error_removes_what_an_earlier_run_left(folder: Path, engine: FakeEngine) -> None:
+    cases = manifest(folder, "one,a.png,x.png,,")
+    run(engine, "batch", cases, folder / "out", "--explain")
+    (folder / "a.png").write_bytes(b"")
+    run(engine, "batch", cases, folder / "out", "--explain")
+    assert {path.name for path in (folder / "out/one").iterdir()} == {"report.json"}
+
+
+@pytest.mark.parametrize(
+    "rows,head,sentence",
+    [
+        ((), "id,photo,garment,category", "names no case"),
+        (("a,b",), "id,photo", "garment is missing"),
+        (("../x,a.png,x.png,",), "id,photo,garment,category", "'../x' cannot be the name of a folder"),
+        (("a,a.png,x.png,", "a,a.png,x.png,"), "id,photo,garment,category", "line 3: the id 'a' comes twice"),
+        (("a,a.png,,",), "id,photo,garment,category", "a photo and a garment are needed"),
+        (("a,a.png,x.png,hat",), "id,photo,garment,category", "line 2: The category must be one of"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used(
+    folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str], rows: tuple[str, ...], head: str, sentence: str
+) -> None:
+    assert run(engine, "batch", manifest(folder, *rows, head=head), folder / "out") == 2
+    assert sentence in capsys.readouterr().err
+    assert engine.calls == []
+
+
+def test_an_engine_that_cannot_be_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(_: Settings) -> EngineProtocol[FakePerson, FakeGarment]:
+        raise MuslinError("There is no engine.")
+
+    assert main(["try-on", str(folder / "a.png"), str(folder / "x.png"), "-o", str(folder / "o.png")], broken) == 2
+    assert capsys.readouterr().err == "muslin: There is no engine.\n"
+
+
+def test_ctrl_c_ends_quietly(folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> FakePerson:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "read_person", interrupted)
+    assert run(engine, "batch", manifest(folder, "one,a.png,x.png,,"), folder / "out") == 130
+    assert capsys.readouterr().err == ""
+    assert engine.calls == ["close"]
+
+
+SERVE = "import sys; from service.cli import main; from tests.fakes import FakeEngine; sys.exit(main(sys.argv[1:], lambda settings: FakeEngine()))"
+
+
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "error", "-c", SERVE, "serve", *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], env=os.environ | environment)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_serve_listens_and_stops_when_told(stop: signal.Signals) -> None:
+    port = free_port()
+    with start("--port", str(port)) as process:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == (0 if stop == signal.SIGINT else -signal.SIGTERM)
+    assert f"http://127.0.0.1:{port}" in errors
+    assert "Traceback" not in errors
+
+
+def test_serve_says_when_the_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with start(MUSLIN_PORT=str(port)) as process:
+            _, errors = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert errors == f"muslin: Cannot listen on 127.0.0.1 port {port}: Address already in use.\n"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("muslin ")
