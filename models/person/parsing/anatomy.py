@@ -32,6 +32,8 @@ FACE_OF_WIDTH, FACE_OF_EARS = 0.16, 0.38
 """The least eye-to-mouth distance, in body widths and in ear distances (a lowered head)."""
 UPPER_ARM, FOREARM = 0.150, 0.1245
 """Half widths of the arm with its sleeve, in body widths."""
+NECK_MIDDLE, NECK_RADIUS = 0.35, 0.72
+"""The throat and the neck's outline, in eye-to-mouth distances from the line between chin and breastbone."""
 BROWS = -0.35
 """`head_down` of the brows; a fringe covers what is above."""
 LONG_HAIR = 0.35
@@ -75,6 +77,8 @@ class Anatomy:
     crown: Tensor
     """0..1: where hair stands on the head: the skull, and a wider dome above it at half weight."""
     neck: Tensor
+    neck_side: Tensor
+    """0 along the throat, 1 at the neck's outline, where hair falls before it."""
     side_hair: Tensor
     """0..1: beside and below the face, where long hair falls."""
     flank: Tensor
@@ -196,7 +200,8 @@ def read_anatomy(xy: FloatArray, visibility: FloatArray, height: int, width: int
     beside = step((head_down + 0.5) / 0.3) * step((2.6 - head_across.abs()) / 0.3)
     side_hair = beside * (step((5 - head_down) / 0.5) + LONG_HAIR * step((11 - head_down) / 1.0)).clamp_max(1)
     neck_px, _ = _capsule(grid, eyes + 1.6 * unit * down, shoulders + 0.02 * trunk_px * up)
-    neck = step((0.72 - neck_px / unit) / 0.12) * (1 - face) * step((head_down - 1.35) / 0.12)
+    neck_side = ((neck_px / unit - NECK_MIDDLE) / (NECK_RADIUS - NECK_MIDDLE)).clamp(0, 1)
+    neck = step((NECK_RADIUS - neck_px / unit) / 0.12) * (1 - face) * step((head_down - 1.35) / 0.12)
     # outline of the shoulders above the joints, in trunk lengths: .20 beside the neck, .06 at the tips
     shoulder_line = 0.20 - 0.14 * ((across.abs() - 0.2) / 0.3).clamp(0, 1)
     above = step((along - 1 - shoulder_line) / 0.03) * step((head_down + 0.3) / 0.2)
@@ -213,6 +218,7 @@ def read_anatomy(xy: FloatArray, visibility: FloatArray, height: int, width: int
         skull=skull,
         crown=crown,
         neck=neck,
+        neck_side=neck_side,
         side_hair=side_hair,
         flank=flank,
         arms=(_arm(grid, xy, visibility, ARMS[0], width_px), _arm(grid, xy, visibility, ARMS[1], width_px)),

@@ -104,6 +104,7 @@ def log_likelihood(pixels: Tensor, mixture: Mixture, floor: float) -> Tensor:
     return torch.logsumexp(terms, -1).clamp_min(floor).T
 
 
-def marginal(mixture: Mixture, size: int) -> Mixture:
-    """The same mixture over the first `size` features."""
-    return Mixture(mixture.log_weight, mixture.mean[..., :size], mixture.covariance[..., :size, :size])
+def marginal(mixture: Mixture, size: int, narrowed: float = 0.0) -> Mixture:
+    """The same mixture over the first `size` features, its variances less `narrowed`."""
+    eye = torch.eye(size, dtype=mixture.mean.dtype, device=mixture.mean.device)
+    return Mixture(mixture.log_weight, mixture.mean[..., :size], mixture.covariance[..., :size, :size] - narrowed * eye)

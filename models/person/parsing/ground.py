@@ -22,7 +22,7 @@ GUARD = 0.03
 REACH_PX = (8.0, 32.0)
 """Sigmas of the windows in which the local ground is averaged; the wider one fills what the narrower cannot see."""
 NARROW_PREFERENCE = 40.0
-LOCAL_SPREAD = (18.0, 18.0, 18.0)
+LOCAL_SPREAD = (12.0, 10.0, 10.0)
 """Variance added to the local ground: sensor noise and JPEG blocks."""
 GLOBAL_COMPONENTS = 4
 LOCAL_SHARE = 0.7
@@ -30,8 +30,10 @@ TOLERANCE = 0.035
 """How far off the masks' edges may be, in body widths: sigma of the blur that turns them into a prior."""
 PRIOR_FLOOR = 2e-3
 EVIDENCE_WEIGHT = 0.7
-EVIDENCE_FOR, EVIDENCE_AGAINST = 5.0, 2.5
+EVIDENCE_FOR, EVIDENCE_AGAINST = 5.0, 2.0
 """Nats that colour may speak for the person and against: a white shirt before a white wall is no hole."""
+NARROWED = 8.0
+LEAST_PRIOR = 0.15
 BODY_WEIGHT = 2.0
 BODY_CORE = 0.7
 

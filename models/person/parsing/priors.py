@@ -17,9 +17,13 @@ WAIST_BAND = 0.06
 FOOT_SKIN, FOOT_LOWER = 0.25, 0.10
 """The foot's share of skin and of trousers; the rest is shoe."""
 BOOT = 0.15
+PALM = 2.08
+"""Arm course up to which a cuff may reach."""
+FLANK_HAIR = 0.75
+THROAT_HAIR, NECK_HAIR = 0.02, 0.2
 HELD, HELD_REACH = 0.08, 0.6
 """Prior of a held thing beside the hand, and how far it reaches, in body widths."""
-FOREHEAD_HAIR, FACE_HAIR = 0.15, 0.002
+FOREHEAD_HAIR, FACE_HAIR = 0.25, 0.002
 RARE = 3e-4
 """No class is rarer than this anywhere."""
 
@@ -49,7 +53,7 @@ def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: f
     # a sleeve over the trousers is upper; a hand leaves the trousers their share
     share = torch.where(anatomy.along > waist - 0.25, torch.maximum(share, 0.55 * (1 - hand)), share)
     if arm.visibility > 0.4:
-        seen = step((0.85 - arm.radius) / 0.08) * (arm.course < 2)
+        seen = step((0.85 - arm.radius) / 0.08) * (arm.course < PALM)
         share = share + (1 - share) * 0.9 * seen
     return _paint(prior, zone, hair=0.0, skin=skin, upper=(1 - skin) * share, lower=(1 - skin) * (1 - share))
 
@@ -69,19 +73,20 @@ def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
     upper = step((a.along - ends.waist) / WAIST_BAND) * step((1.22 - a.along) / 0.05)
     lower = 1 - step((a.along - ends.waist) / WAIST_BAND)
     prior = torch.stack((torch.full_like(upper, 0.004), torch.full_like(upper, 0.02), 0.9 * upper, 0.9 * lower, torch.full_like(upper, RARE)))
+    for leg, end in zip(a.legs, ends.hems, strict=True):
+        prior = _paint_leg(prior, leg, end, a, ends.waist, hands)
     arm_skin = torch.zeros_like(upper)
     for arm, end in zip(a.arms, ends.sleeves, strict=True):
         prior = _paint_arm(prior, arm, end, a, ends.waist)
         arm_skin = torch.maximum(arm_skin, step((1.05 - arm.radius) / 0.12) * prior[SKIN])
-    for leg, end in zip(a.legs, ends.hems, strict=True):
-        prior = _paint_leg(prior, leg, end, a, ends.waist, hands)
     near = torch.stack([step((HELD_REACH * a.width_px - arm.hand_px) / (0.1 * a.width_px)) * (arm.visibility > 0.4) for arm in a.arms]).amax(0)
     prior[OTHER] = torch.maximum(prior[OTHER], HELD * near * (1 - hands) * step((ends.waist + 0.3 - a.along) / 0.05))
     chest = step((a.along - 0.6) / 0.08) * step((0.55 - a.across.abs()) / 0.08)
     prior[SKIN] = torch.maximum(prior[SKIN], 0.22 * chest)
-    prior = _paint(prior, a.neck, hair=0.06, skin=0.72, upper=0.25, lower=0.0)
+    hair = THROAT_HAIR + (NECK_HAIR - THROAT_HAIR) * a.neck_side
+    prior = _paint(prior, a.neck, hair=hair, skin=0.75 - hair, upper=0.25, lower=0.0)
     prior[HAIR] = torch.maximum(prior[HAIR], 0.22 * a.side_hair * (1 - a.face) * (1 - a.neck))
-    prior = _paint(prior, a.flank * (1 - arm_skin), hair=0.75, skin=0.10, upper=0.15, lower=prior[LOWER])
+    prior = _paint(prior, a.flank * (1 - arm_skin), hair=FLANK_HAIR, skin=0.4 * (1 - FLANK_HAIR), upper=0.6 * (1 - FLANK_HAIR), lower=prior[LOWER])
     prior = _paint(prior, a.crown, hair=0.9, skin=0.06, upper=0.03 * prior[UPPER], lower=0.0)
     hair = FOREHEAD_HAIR + (FACE_HAIR - FOREHEAD_HAIR) * a.core_face
     prior = _paint(prior, a.face, hair=hair, skin=1 - hair, upper=0.005 * prior[UPPER], lower=0.0)

@@ -8,8 +8,8 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from models.person.parsing import cleaning, ground
-from models.person.parsing.anatomy import BROWS, Anatomy, read_anatomy, step
-from models.person.parsing.colour import Mixture, fit, log_likelihood, marginal
+from models.person.parsing.anatomy import Anatomy, read_anatomy, step
+from models.person.parsing.colour import Mixture, fit, log_likelihood, marginal, systematic_sample
 from models.person.parsing.cuts import Waist, find_end, find_waist
 from models.person.parsing.fields import choose_frame, erode, features, into_frame, lab, landmarks_in_frame, picture_tensor
 from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior
@@ -21,6 +21,10 @@ FLOORS = (-15.0, -17.0, -15.0, -15.0, -13.5)
 SKIN_SPREAD = (30.0, 10.0, 14.0, 30.0)
 SHADES = (0.75, 0.55)
 SHADE_WEIGHT = 0.3
+CHEEKS = 0.1
+DOUBT = 0.5
+DARKEST = 0.7
+FACE_SHARE = 0.4
 REFITS = 1
 GUIDE_RADIUS, GUIDE_EPSILON = 4, 60.0
 
@@ -46,11 +50,13 @@ def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask:
 
 
 def _skin_seen(pixels: Tensor, anatomy: Anatomy, foreground: Tensor) -> Mixture:
-    seed = ((anatomy.face_depth > 0.1) & (anatomy.head_down > BROWS) & (foreground > 0.5)).float().reshape(1, -1)
+    seed = ((anatomy.face_depth > 0.1) & (anatomy.head_down > CHEEKS) & (foreground > 0.5)).float().reshape(1, -1)
     if float(seed.sum()) < 12:
         mean = torch.tensor((102.0, 17.0, 20.0, 10.0))
         return Mixture(torch.zeros(1, 1), mean.view(1, 1, 4), torch.diag(torch.tensor((700.0, 60.0, 80.0, 90.0))).view(1, 1, 4, 4))
-    return fit(pixels, seed, 3, torch.tensor(SKIN_SPREAD))
+    # eyes, nostrils and beards are in the face but are no skin
+    middle = systematic_sample(pixels[:, :1], seed).median()
+    return fit(pixels, seed * (pixels[:, 0] > DARKEST * middle), 3, torch.tensor(SKIN_SPREAD))
 
 
 def _with_shades(m: Mixture) -> Mixture:
@@ -88,6 +94,7 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
     flat = torch.stack((w_hair, w_upper, w_lower)).reshape(3, -1)
     hair_m, cloth_m, skin_m = fit(pixels, flat[:1], 2), fit(pixels, flat[1:], 4), face_skin
     deep = a.core_face
+    face_skin_level = (face_skin.log_weight.exp() * face_skin.mean[..., 0]).sum()
     w_other = inner * torch.maximum(a.legs[0].end * (a.legs[0].visibility > 0.4), a.legs[1].end * (a.legs[1].visibility > 0.4)) * (1 - skin_like)
     other_m = fit(pixels, w_other.reshape(1, -1), 3)
     like_ground = ground.ground_likelihood(seen[:3], foreground, a.width_px, LIKELIHOOD_FLOOR)
@@ -108,8 +115,8 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
         prior = body_prior(a, Ends(b, sleeves, hems))
         like = torch.stack((like_hair, like_skin, like_upper, like_lower, log_likelihood(pixels, other_m, FLOORS[OTHER]).view(height, width)))
         posterior = torch.softmax(prior.log() + like, 0)
-        like3 = torch.cat([log_likelihood(pixels[:, :3], marginal(m, 3), LIKELIHOOD_FLOOR) for m in (hair_m, _with_shades(skin_m), cloth_m)]).view(4, height, width)
-        like_person = torch.logsumexp(prior[:4].log() + like3, 0)
+        like3 = torch.cat([log_likelihood(pixels[:, :3], marginal(m, 3, ground.NARROWED), LIKELIHOOD_FLOOR) for m in (hair_m, _with_shades(skin_m), cloth_m)]).view(4, height, width)
+        like_person = torch.logsumexp(prior[:4].clamp_min(ground.LEAST_PRIOR).log() + like3, 0)
         odds = ground.prior(foreground, a.width_px) + ground.BODY_WEIGHT * ground.body(a) + ground.EVIDENCE_WEIGHT * (like_person - like_ground).clamp(-ground.EVIDENCE_AGAINST, ground.EVIDENCE_FOR)
         solid = torch.sigmoid(odds).clamp(0.002, 0.998)
         q = torch.cat(((1 - solid)[None], posterior * solid))
@@ -118,7 +125,8 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
         if turn < REFITS:
             w = q[1:] ** 2 * inner
             w_hair = w[HAIR] * (1 - 0.9 * a.face) * (1 - 0.9 * a.neck)
-            w_skin = torch.maximum(w[SKIN], 0.4 * deep * inner)
+            doubtful = torch.maximum(a.face * (1 - deep), a.neck * a.neck_side)
+            w_skin = torch.maximum(w[SKIN] * (1 - DOUBT * doubtful), FACE_SHARE * deep * inner * (seen[0] > DARKEST * face_skin_level))
             hair_m = fit(pixels, w_hair.reshape(1, -1), 2)
             cloth_m = fit(pixels, torch.stack((w[UPPER], w[LOWER])).reshape(2, -1), 4)
             skin_m = fit(pixels, w_skin.reshape(1, -1), 3)
