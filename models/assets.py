@@ -44,6 +44,7 @@ Progress = Callable[[str, int, int], None]
 STORE_TIMEOUT_S = 30.0  # without a byte
 REGISTRY_TIMEOUT_S = 900.0  # a 36 MB wheel over a poor line
 CHUNK_BYTES = 1 << 18
+SCRATCH = ".fetching-"
 PIP_WITH_RAW_PROGRESS = 25  # the first major version whose progress another program can read
 
 
@@ -303,7 +304,7 @@ def _is_right(path: Path, accepted: tuple[str, ...]) -> bool:
 
 def _save(path: Path, data: bytes) -> None:
     """Writes whole or not at all: a temporary file beside it, synced, then renamed over it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.part")  # one process at a time is here
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -326,7 +327,7 @@ def _unwritable(folder: Path, error: OSError) -> AssetError:
 def _scratch(folder: Path) -> Iterator[Path]:
     """A folder inside the cache (same disk) that is gone afterwards, whatever happens."""
     try:
-        made = tempfile.TemporaryDirectory(dir=folder, prefix=".fetching-", ignore_cleanup_errors=True)
+        made = tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH, ignore_cleanup_errors=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
     with made as name:
@@ -346,4 +347,6 @@ def _held(folder: Path) -> Iterator[None]:
         raise _unwritable(folder, error) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in (*folder.glob(f"{SCRATCH}*"), *folder.glob(".*.part")):  # of a process that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         yield
