@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from models.assets import PersonAssets, find
 from models.person.observe import Observer
 from models.types import Picture
 
@@ -29,12 +28,7 @@ def person_photo() -> Picture:
 
 
 @pytest.fixture(scope="session")
-def person_assets() -> PersonAssets:
-    """MediaPipe's model files in the user's cache; `make setup` puts them there."""
-    return find()
-
-
-@pytest.fixture(scope="session")
-def observer(person_assets: PersonAssets) -> Iterator[Observer]:
-    with Observer(person_assets) as shared:
+def observer() -> Iterator[Observer]:
+    """Reads people with the model files in the user's cache; `make setup` puts them there."""
+    with Observer() as shared:
         yield shared

@@ -11,13 +11,14 @@ import threading
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 
-from models.assets import PersonAssets
+from models.assets import PersonAssets, find
 from models.errors import AssetError, BodyNotVisible, NoPerson, PhotoTooSmall, SeveralPeople
 from models.person.quiet import quiet_stderr
 from models.person.views import View, closer, second_looks, whole
@@ -106,10 +107,12 @@ class _Found:
 class Observer:
     """Holds MediaPipe's graphs. One call at a time (a lock sees to it); close it, or use it as a context manager.
 
-    Raises AssetError where the graphs cannot be loaded. Opens no socket (mediapipe from 0.10.35 on would).
+    assets_dir: the folder of the model files (None: the user's cache).
+    Raises AssetError where they are missing or cannot be loaded. Opens no socket (mediapipe from 0.10.35 on would).
     """
 
-    def __init__(self, assets: PersonAssets) -> None:
+    def __init__(self, assets_dir: Path | None = None) -> None:
+        assets = find(assets_dir)
         self._lock = threading.Lock()
         self._talks = True  # MediaPipe writes its greetings to stderr until it has found somebody once
         with quiet_stderr():
