@@ -254,9 +254,9 @@ def _add_fold(relief: Plane, x: Plane, y: Plane, fold: Fold) -> None:
     relief[top:bottom, left:right] += np.float32(fold.height) * rise * np.exp(-0.5 * (across / width) ** 2)
 
 
-def _step(t: Plane) -> Plane:
+def _step(t: npt.NDArray[np.floating]) -> Plane:
     t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def _ripple(u: Plane, v: Plane, seed: int) -> Plane:

@@ -18,7 +18,10 @@ def points(*xy: tuple[float, float]) -> Line:
     return np.array(xy, dtype=np.float64).reshape(-1, 2)
 
 
-def bezier(p0: Sequence[float], p1: Sequence[float], p2: Sequence[float], p3: Sequence[float], count: int = 48) -> Line:
+Point = Sequence[float] | npt.NDArray[np.float64]
+
+
+def bezier(p0: Point, p1: Point, p2: Point, p3: Point, count: int = 48) -> Line:
     """Cubic Bézier curve as `count` points, both ends included."""
     t = np.linspace(0.0, 1.0, count)[:, None]
     a, b, c, d = (np.asarray(p, dtype=np.float64) for p in (p0, p1, p2, p3))
@@ -78,4 +81,5 @@ def offset(line: Line, distance: float | npt.NDArray[np.float64]) -> Line:
 
 def mirrored(line: Line) -> Line:
     """The line about x = 0, running the other way, so that the halves of an outline join end to end."""
-    return (line * FLIP)[::-1]
+    flipped: Line = line * FLIP
+    return flipped[::-1]

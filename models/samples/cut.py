@@ -12,7 +12,7 @@ from math import cos, radians, sin, tan
 
 import numpy as np
 
-from models.samples.curves import FLIP, Line, bezier, mirrored, offset, points, resample, rows, smooth
+from models.samples.curves import FLIP, Line, bezier, mirrored, offset, points, resample, rows
 from models.samples.styles import NeckStyle, SleeveStyle, UpperStyle
 
 NECKS: dict[NeckStyle, tuple[float, float, float]] = {
@@ -127,7 +127,7 @@ def cut_upper(style: UpperStyle, waist_y: float | None = None) -> UpperCut:
         collar=collar,
         hemline=hemline,
         torso=torso,
-        inner_back=np.vstack([back, neckline[::-1] + [0.0, 0.02]]),
+        inner_back=np.vstack([back, neckline[::-1] + points((0.0, 0.02))]),
         straps=style.sleeve in {"none", "strap"} and strap_width < 2 * width / 7,
     )
 
@@ -148,16 +148,17 @@ def _armhole(tip: Line, armpit: Line, sleeve: SleeveStyle) -> Line:
     """Right armhole from shoulder tip to armpit, hollow towards the body; deeper where it is an edge and not a seam."""
     height = armpit[1] - tip[1]
     hollow = {"none": 0.10, "strap": 0.02}.get(sleeve, 0.085)
-    start = tip + [-hollow, 0.42 * height]
-    end = armpit + [-(armpit[0] - tip[0]) * 0.55 - (0.16 if sleeve in {"none", "strap"} else 0.10), -0.09 * height]
-    return bezier(tuple(tip), tuple(start), tuple(end), tuple(armpit))
+    # the last stretch runs almost level into the armpit, longer where it is an edge
+    level = (armpit[0] - tip[0]) * 0.55 + (0.16 if sleeve in {"none", "strap"} else 0.10)
+    return bezier(tip, (tip[0] - hollow, tip[1] + 0.42 * height), (armpit[0] - level, armpit[1] - 0.09 * height), armpit)
 
 
 def _hemline(hem: Line, flare: float) -> Line:
     """Slightly hanging line between the hem corners."""
     sag = 0.035 + 0.12 * max(flare, 0.0)
     span = hem[1] - hem[0]
-    return bezier(tuple(hem[0]), tuple(hem[0] + 0.3 * span + [0, sag]), tuple(hem[0] + 0.7 * span + [0, sag]), tuple(hem[1]), 80)
+    down = np.array([0.0, sag])
+    return bezier(hem[0], hem[0] + 0.3 * span + down, hem[0] + 0.7 * span + down, hem[1], 80)
 
 
 def _neckline(neck: NeckStyle, half: float, depth: float) -> Line:
@@ -183,20 +184,20 @@ def _polo(half: float, depth: float) -> tuple[Line, Line, Line]:
     corner = np.array([half * 0.80, -0.235])
     right = np.vstack(
         [
-            bezier((0.0, depth), (0.10, depth * 0.62), (corner[0] * 0.92, depth * 0.05), tuple(corner), 32),
-            bezier(tuple(corner), (corner[0] + 0.055, corner[1] + 0.015), (half + 0.02, -0.12), (half, 0.0), 16)[1:],
+            bezier((0.0, depth), (0.10, depth * 0.62), (corner[0] * 0.92, depth * 0.05), corner, 32),
+            bezier(corner, (corner[0] + 0.055, corner[1] + 0.015), (half + 0.02, -0.12), (half, 0.0), 16)[1:],
         ]
     )
-    back = bezier((-corner[0], corner[1]), (-corner[0] * 0.5, corner[1] - 0.065), (corner[0] * 0.5, corner[1] - 0.065), tuple(corner), 40)
+    back = bezier((-corner[0], corner[1]), (-corner[0] * 0.5, corner[1] - 0.065), (corner[0] * 0.5, corner[1] - 0.065), corner, 40)
     return np.stack([corner * FLIP, corner]), np.vstack([mirrored(right), right[1:]]), back
 
 
 def _turtle(half: float) -> tuple[Line, Line, Line]:
     """Top corners, front line and back line of a tube about the neck."""
     corner = np.array([half * 0.83, -0.40])
-    top = bezier((-corner[0], corner[1]), (-corner[0] * 0.5, corner[1] + 0.085), (corner[0] * 0.5, corner[1] + 0.085), tuple(corner), 40)
-    wall = bezier(tuple(corner), (corner[0] + 0.005, corner[1] * 0.6), (half - 0.035, -0.09), (half, 0.0), 16)
-    back = bezier((-corner[0], corner[1]), (-corner[0] * 0.5, corner[1] - 0.045), (corner[0] * 0.5, corner[1] - 0.045), tuple(corner), 40)
+    top = bezier((-corner[0], corner[1]), (-corner[0] * 0.5, corner[1] + 0.085), (corner[0] * 0.5, corner[1] + 0.085), corner, 40)
+    wall = bezier(corner, (corner[0] + 0.005, corner[1] * 0.6), (half - 0.035, -0.09), (half, 0.0), 16)
+    back = bezier((-corner[0], corner[1]), (-corner[0] * 0.5, corner[1] - 0.045), (corner[0] * 0.5, corner[1] - 0.045), corner, 40)
     return np.stack([corner * FLIP, corner]), np.vstack([mirrored(wall), top[1:-1], wall]), back
 
 
@@ -235,11 +236,11 @@ def _sleeve(tip: Line, armhole: Line, angle: float, reach: float, taper: float) 
     onward = beside[join + 1] - beside[join]
     onward /= np.hypot(*onward)
     start = np.array([cos(radians(SHOULDER_SLOPE_DEG + 5)), sin(radians(SHOULDER_SLOPE_DEG + 5))])
-    cap = bezier(tuple(tip), tuple(tip + start * 0.34 * gap), tuple(beside[join] - onward * 0.42 * gap), tuple(beside[join]), 32)
+    cap = bezier(tip, tip + start * 0.34 * gap, beside[join] - onward * 0.42 * gap, beside[join], 32)
     outer = np.vstack([cap, beside[join + 1 :]])
     bow = heading[-1] * 0.03 * widths[-1]
     third = (inner[-1] - outer[-1]) / 3
-    cuff = bezier(tuple(outer[-1]), tuple(outer[-1] + third + bow), tuple(outer[-1] + 2 * third + bow), tuple(inner[-1]), 24)
+    cuff = bezier(outer[-1], outer[-1] + third + bow, outer[-1] + 2 * third + bow, inner[-1], 24)
     under = offset(armhole, SEAM_OVERLAP)
     panel = np.vstack([outer, cuff[1:-1], inner[::-1], under[::-1]])
     return outer, inner, cuff, panel
@@ -253,6 +254,3 @@ def sample_sleeve(cut: SleeveCut) -> tuple[Line, Line]:
 def sample_side(side: Line) -> Line:
     """A side seam at evenly spaced rows."""
     return rows(side, SIDE_ROWS)
-
-
-__all__ = ["BAND", "SleeveCut", "UpperCut", "cut_upper", "sample_side", "sample_sleeve", "smooth"]

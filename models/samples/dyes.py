@@ -32,7 +32,7 @@ def encode(light: Plane) -> Plane:
 def plain(colour: RGB) -> Dye:
     base = np.array(linear(colour), np.float32)
 
-    def dye(u: Plane, v: Plane) -> Plane:
+    def dye(_u: Plane, v: Plane) -> Plane:
         return np.broadcast_to(base, (*v.shape, 3))
 
     return dye
@@ -52,7 +52,6 @@ def patterned(pattern: PatternStyle, colour: RGB, accent: RGB, size: float = 1.0
 def printed(ground: Dye, ink: Plane, box: tuple[float, float, float, float]) -> Dye:
     """`ground` with a picture on it: `ink` (h, w, 4) linear RGB premultiplied by alpha, laid into box (x, y, width, height)."""
     x, y, width, height = box
-    # one texel a working pixel or less: a smaller picture of the ink keeps it from flickering
     ink = np.asarray(cv2.copyMakeBorder(ink, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0), np.float32)
     rows, columns = ink.shape[:2]
 
@@ -71,7 +70,7 @@ def _mix(colour: RGB, accent: RGB, weight: Plane) -> Plane:
 
 
 def _stripes(colour: RGB, accent: RGB, period: float) -> Dye:
-    def dye(u: Plane, v: Plane) -> Plane:
+    def dye(_u: Plane, v: Plane) -> Plane:
         phase = np.abs((v / period) % 1 - 0.5) * period
         return _mix(colour, accent, (0.20 * period - phase) / EDGE + 0.5)
 
@@ -93,7 +92,7 @@ def _checks(colour: RGB, accent: RGB, period: float) -> Dye:
     """Gingham: a band each way, full colour where they cross, half where only one runs."""
 
     def band(t: Plane) -> Plane:
-        return np.clip((0.25 * period - np.abs((t / period) % 1 - 0.5) * period) / EDGE + 0.5, 0, 1)
+        return np.asarray(np.clip((0.25 * period - np.abs((t / period) % 1 - 0.5) * period) / EDGE + 0.5, 0, 1), np.float32)
 
     def dye(u: Plane, v: Plane) -> Plane:
         return _mix(colour, accent, 0.5 * band(u) + 0.5 * band(v))

@@ -50,9 +50,9 @@ def draw_trousers(style: TrouserStyle, name: str = "trousers") -> Packshot:
     rng = np.random.default_rng(style.seed)
     legs = tuple(_leg(style, rng) * [sign, 1.0] for sign in (-1.0, 1.0))
     corner = np.array([WAIST, 0.0])
-    front = bezier(tuple(corner * FLIP), (-WAIST * 0.5, FRONT_DIP * 1.3), (WAIST * 0.5, FRONT_DIP * 1.3), tuple(corner), 60)
-    back = bezier(tuple(corner * FLIP), (-WAIST * 0.7, -BACK_RISE * 1.3), (WAIST * 0.7, -BACK_RISE * 1.3), tuple(corner), 60)
-    inside = np.vstack([back, front[::-1] + [0.0, 0.02]])
+    front = bezier(corner * FLIP, (-WAIST * 0.5, FRONT_DIP * 1.3), (WAIST * 0.5, FRONT_DIP * 1.3), corner, 60)
+    back = bezier(corner * FLIP, (-WAIST * 0.7, -BACK_RISE * 1.3), (WAIST * 0.7, -BACK_RISE * 1.3), corner, 60)
+    inside = np.vstack([back, front[::-1] + points((0.0, 0.02))])
     stage = Stage.around(np.vstack([*legs, inside]), style.size, style.fill, style.rotation_deg, mirrored=style.mirrored)
     table = stage.table()
     inner = _inside(table, inside, back, style)
@@ -63,7 +63,8 @@ def draw_trousers(style: TrouserStyle, name: str = "trousers") -> Packshot:
     seam(table, fly, 0.35)
     stitch(table, smooth(points((0.16, WAISTBAND + FRONT_DIP), (0.155, 0.62), (0.12, 0.80), (0.015, 0.93))), double=0.02, strength=0.22)
     band = np.vstack([front, offset(front, WAISTBAND)[::-1]])
-    waist = table.lay(Panel(band, plain(style.colour), clip=np.vstack(_outline(legs, front)), lift=0.2, ripple=0.002, bulge=0.06, bulge_radius=0.3, body=body, seed=71))
+    hips = np.vstack(_outline(legs, front))
+    waist = table.lay(Panel(band, plain(style.colour), clip=hips, lift=0.2, ripple=0.002, bulge=0.06, bulge_radius=0.3, body=body, seed=71))
     seam(table, offset(front, WAISTBAND), 0.3)
     stitch(table, offset(front, 0.02), strength=0.18)
     stitch(table, offset(front, WAISTBAND - 0.02), strength=0.18)
@@ -87,10 +88,10 @@ def _leg(style: TrouserStyle, rng: np.random.Generator) -> Line:
     knee_y = CROTCH_Y + 0.48 * (hem_y - CROTCH_Y)
     half = 0.235 * style.leg
     foot = 0.52 + 0.10 * (style.leg - 1) + 0.01 * float(rng.standard_normal())
-    outer = smooth(
-        points((WAIST, 0.0), (WAIST + 0.10, 0.32), (HIP, HIP_Y), (HIP + 0.01, CROTCH_Y), (0.5 * (HIP + foot + half) + 0.01, knee_y), (foot + half, hem_y))
-    )
-    hem = bezier((foot + half, hem_y), (foot + 0.3 * half, hem_y + 0.035), (foot - 0.3 * half, hem_y + 0.035), (foot - half, hem_y + 0.01), 24)
+    corners = np.array([[foot + half, hem_y], [foot - half, hem_y + 0.01]])
+    knee = (0.5 * (HIP + foot + half) + 0.01, knee_y)
+    outer = smooth(points((WAIST, 0.0), (WAIST + 0.10, 0.32), (HIP, HIP_Y), (HIP + 0.01, CROTCH_Y), knee, (foot + half, hem_y)))
+    hem = bezier(corners[0], (foot + 0.3 * half, hem_y + 0.035), (foot - 0.3 * half, hem_y + 0.035), corners[1], 24)
     inner = smooth(points((foot - half, hem_y + 0.01), (0.5 * (foot - half) + 0.075, knee_y), (0.055, CROTCH_Y + 0.22), (0.0, CROTCH_Y)))
     waist = bezier((0.0, FRONT_DIP), (WAIST * 0.4, FRONT_DIP), (WAIST * 0.8, FRONT_DIP * 0.5), (WAIST, 0.0), 24)
     return np.vstack([waist, outer[1:], hem[1:], inner[1:]])
@@ -105,7 +106,8 @@ def _lay_leg(table: Table, leg: Line, sign: float, style: TrouserStyle, body: Pl
     for angle in np.array([0.10, 0.42, 0.75, 1.05]) + rng.normal(0, 0.06, 4):
         reach = float(rng.uniform(0.40, 0.72))
         end = (sign * (0.03 + reach * np.cos(angle)), CROTCH_Y - 0.03 + reach * np.sin(angle) * 0.8 - 0.12)
-        folds.append(fold((sign * 0.03, CROTCH_Y - 0.02), end, rng.uniform(0.03, 0.045), 0.8 * height * rng.uniform(0.7, 1.2), rng, fade_in=0.5, fade_out=0.8))
+        ridge = 0.8 * height * rng.uniform(0.7, 1.2)
+        folds.append(fold((sign * 0.03, CROTCH_Y - 0.02), end, rng.uniform(0.03, 0.045), ridge, rng, fade_in=0.5, fade_out=0.8))
     for place in (-0.34, -0.12, 0.02, 0.16, 0.40, 0.62, 0.82):
         y = knee_y + place * 0.5 * (hem_y - CROTCH_Y) + 0.05 * float(rng.standard_normal())
         if not CROTCH_Y + 0.1 < y < hem_y - 0.12:
@@ -113,10 +115,12 @@ def _lay_leg(table: Table, leg: Line, sign: float, style: TrouserStyle, body: Pl
         middle = sign * 0.44 + (foot - sign * 0.44) * (y - CROTCH_Y) / (hem_y - CROTCH_Y)
         side = float(rng.choice([-1, 1]))
         start, end = (middle + side * 0.33, y), (middle - side * rng.uniform(-0.05, 0.2), y + rng.uniform(-0.12, 0.16))
-        folds.append(fold(start, end, rng.uniform(0.026, 0.042), 0.8 * height * rng.uniform(0.6, 1.2), rng, fade_in=0.6, fade_out=0.8, bend=0.1))
+        ridge = 0.8 * height * rng.uniform(0.6, 1.2)
+        folds.append(fold(start, end, rng.uniform(0.026, 0.042), ridge, rng, fade_in=0.6, fade_out=0.8, bend=0.1))
     for shift in (-0.11, 0.02, 0.13):
         top = (sign * 0.42 + shift, CROTCH_Y + rng.uniform(0.0, 0.5))
-        folds.append(fold(top, (foot + 0.6 * shift, hem_y - rng.uniform(-0.05, 0.6)), 0.06, 0.75 * height * rng.uniform(0.5, 1.2), rng, bend=0.015))
+        end = (foot + 0.6 * shift, hem_y - rng.uniform(-0.05, 0.6))
+        folds.append(fold(top, end, 0.06, 0.75 * height * rng.uniform(0.5, 1.2), rng, bend=0.015))
     # the pressed crease down the middle of the leg
     crease = smooth(points((sign * 0.40, 0.55), (sign * 0.44, CROTCH_Y + 0.3), (0.5 * (foot + sign * 0.45), knee_y), (foot, hem_y + 0.05)))
     hem = offset(points((foot - 0.6 * style.leg, hem_y - 0.012), (foot + 0.6 * style.leg, hem_y - 0.012)), -HEM_HEIGHT)

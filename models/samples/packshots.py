@@ -23,8 +23,10 @@ UPPERS: dict[str, UpperStyle] = {
     "white-tee": UpperStyle(colour=(247, 247, 246), fit=1.1, seed=5),
     "polo": UpperStyle(neck="polo", colour=(128, 164, 206), seed=6),
     "turtleneck": UpperStyle(sleeve="long", neck="turtle", colour=(150, 58, 44), fit=0.92, waist=0.09, seed=7),
-    "gingham": UpperStyle(sleeve="three_quarter", neck="scoop", pattern="checks", colour=(244, 240, 236), accent=(178, 48, 58), flare=0.10, seed=8),
-    "navy-dots": UpperStyle(sleeve="none", neck="crew", pattern="dots", colour=(30, 36, 66), accent=(232, 226, 212), flare=0.06, seed=9),
+    "gingham": UpperStyle(
+        sleeve="three_quarter", neck="scoop", pattern="checks", colour=(244, 240, 236), accent=(178, 48, 58), flare=0.10, seed=8
+    ),
+    "navy-dots": UpperStyle(sleeve="none", pattern="dots", colour=(30, 36, 66), accent=(232, 226, 212), flare=0.06, seed=9),
 }
 TROUSERS = TrouserStyle(colour=(198, 180, 150), seed=10)
 DRESS = UpperStyle(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.samples.cloth import Plane
 from models.samples.curves import Line, points, smooth
 from models.samples.dyes import linear
 from models.samples.styles import RGB
+
+Canvas = npt.NDArray[np.uint8]
 
 SLANT = 0.20
 WORD: tuple[tuple[float, float], ...] = (
@@ -54,7 +57,7 @@ def artwork(ink: RGB, thread: RGB, width_px: int = 900) -> Plane:
     lines = np.zeros((height_px * 2, width_px * 2), np.uint8)
     threads = np.zeros_like(lines)
 
-    def stroke(canvas: Plane, line: Line, at: tuple[float, float], size: float, width: float, closed: bool = False) -> None:
+    def stroke(canvas: Canvas, line: Line, at: tuple[float, float], size: float, width: float, closed: bool = False) -> None:
         placed = np.round((line * size + np.array(at)) * unit * 2 * 16).astype(np.int32)
         cv2.polylines(canvas, [placed], closed, 255, max(1, round(width * unit * 2)), cv2.LINE_AA, 4)
 
@@ -88,7 +91,7 @@ def artwork(ink: RGB, thread: RGB, width_px: int = 900) -> Plane:
     return picture
 
 
-def _needle(canvas: Plane, eye: Line, unit: float) -> None:
+def _needle(canvas: Canvas, eye: Line, unit: float) -> None:
     """A needle whose eye holds the thread, pointing up to the right."""
     heading = np.array([0.80, -0.60])
     side = np.array([0.60, 0.80])

@@ -57,7 +57,7 @@ class Stage:
         """Fits the turned outline into the middle of a picture of `size` (width, height)."""
         width, height = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
         middle = np.array([(width - 1) / 2, (height - 1) / 2])
-        turn = cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), -rotation_deg, 1.0)
+        turn = np.asarray(cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), -rotation_deg, 1.0), dtype=np.float64)
         if mirrored:
             turn = np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0]]) @ np.vstack([turn, [0.0, 0.0, 1.0]])
         turned = outline @ turn[:, :2].T
@@ -94,5 +94,5 @@ def shoot(stage: Stage, table: Table, ground: RGB) -> tuple[Picture, BoolArray, 
     shadow = SHADOW_STRENGTH * cv2.GaussianBlur(fallen, (0, 0), SHADOW_SIGMA_PX * unit)
     shadow = shadow + CONTACT_STRENGTH * cv2.GaussianBlur(cover, (0, 0), CONTACT_SIGMA_PX * unit)
     floor = np.asarray(linear(ground), np.float32) * (1 - shadow)[..., None]
-    picture = encode(rgb + floor * (1 - cover)[..., None])
+    picture = encode(np.asarray(rgb + floor * (1 - cover)[..., None], np.float32))
     return np.ascontiguousarray(np.round(picture).astype(np.uint8)), cover >= 0.5, stage.develop

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.samples.cloth import SUBPIXEL_BITS, Panel, Plane, Table
-from models.samples.curves import Line, lengths, normals, offset, points, resample
+from models.samples.curves import Line, lengths, normals, offset, points
 from models.samples.dyes import linear, plain
 from models.samples.print_art import word
 from models.samples.styles import RGB
@@ -34,10 +35,12 @@ def seam(table: Table, line: Line, strength: float = 0.30) -> None:
     """The groove between two pieces of cloth: dark, with the light catching its lower lip."""
     table.shade(table.stroke(line, 0.9 * table.unit), 1 - strength)
     table.shade(_soft(table, line, 2.2), 1 - 0.5 * strength)
-    table.shade(_soft(table, line + [0.0, 0.014], 1.4), 1 + 0.18 * strength)
+    table.shade(_soft(table, line + points((0.0, 0.014)), 1.4), 1 + 0.18 * strength)
 
 
-def rib(table: Table, edge: Line, width: float, colour: RGB, *, clip: Line | None, brightness: float = 1.0, lift: float = 0.25, seed: int) -> Plane:
+def rib(
+    table: Table, edge: Line, width: float, colour: RGB, *, clip: Line | None, brightness: float = 1.0, lift: float = 0.25, seed: int
+) -> Plane:
     """A knitted band of `width` to the right of `edge`; returns its cover."""
     lower = offset(edge, width)
     middle = offset(edge, 0.5 * width)
@@ -84,12 +87,7 @@ def button(table: Table, x: float, y: float, radius: float, colour: RGB) -> None
             table.shade(table.fill(hole), 0.45)
 
 
-def evenly(line: Line, step: float) -> Line:
-    """Points about `step` apart."""
-    return resample(line, max(3, round(lengths(line)[-1] / step)))
-
-
-def _at(line: Line, total: Plane, where: Plane) -> Line:
+def _at(line: Line, total: npt.NDArray[np.float64], where: npt.NDArray[np.float64]) -> Line:
     return np.stack([np.interp(where, total, line[:, 0]), np.interp(where, total, line[:, 1])], axis=1)
 
 

@@ -47,10 +47,10 @@ def _draw(style: UpperStyle, name: str, waist_seam_y: float | None) -> Packshot:
         body = np.maximum(body, table.fill(sleeve.panel))
     _sleeves(table, cut, style, dye, trim, body, rng)
     front = _front(table, cut, style, dye, body, rng, waist_seam_y)
-    if style.neck == "polo":
-        front = np.maximum(front, _polo_collar(table, cut, style, trim))
-    elif style.neck == "turtle":
-        _turtle_collar(table, cut, style, trim)
+    if cut.collar is not None and style.neck == "polo":
+        front = np.maximum(front, _polo_collar(table, cut, cut.collar, style, trim))
+    elif cut.collar is not None:
+        _turtle_collar(table, cut, cut.collar, style, trim)
     else:
         rib(table, cut.neckline, _band(style), trim, clip=cut.torso, seed=style.seed + 3, lift=0.18)
         stitch(table, offset(cut.neckline, _band(style) + 0.018), strength=0.14)
@@ -67,14 +67,23 @@ def _band(style: UpperStyle) -> float:
 def _inside(table: Table, cut: UpperCut, style: UpperStyle, dye: Dye, trim: RGB) -> Plane:
     """The inside of the back above the front neckline, with rib and label."""
     cover = table.lay(
-        Panel(cut.inner_back, dye, brightness=INSIDE_BRIGHTNESS, bulge=-0.06, bulge_radius=0.25, ripple=0.004 * style.crumple, seed=style.seed + 11)
+        Panel(
+            cut.inner_back,
+            dye,
+            brightness=INSIDE_BRIGHTNESS,
+            bulge=-0.06,
+            bulge_radius=0.25,
+            ripple=0.004 * style.crumple,
+            seed=style.seed + 11,
+        )
     )
     if style.neck == "turtle":
         return cover
     stand = 0.13 if style.neck == "polo" else _band(style)
     rib_or_stand = offset(cut.back_neckline, stand)
     if style.neck == "polo":
-        table.lay(Panel(np.vstack([cut.back_neckline, rib_or_stand[::-1]]), plain(trim), brightness=0.80, clip=cut.inner_back, seed=style.seed))
+        collar_stand = np.vstack([cut.back_neckline, rib_or_stand[::-1]])
+        table.lay(Panel(collar_stand, plain(trim), brightness=0.80, clip=cut.inner_back, seed=style.seed))
         seam(table, rib_or_stand, 0.25)
     else:
         rib(table, cut.back_neckline, stand, trim, clip=cut.inner_back, brightness=0.74, lift=0.12, seed=style.seed + 13)
@@ -121,9 +130,7 @@ def _sleeves(table: Table, cut: UpperCut, style: UpperStyle, dye: Dye, trim: RGB
             stitch(table, offset(up, HEM_HEIGHT * 0.75), double=0.022)
 
 
-def _front(
-    table: Table, cut: UpperCut, style: UpperStyle, dye: Dye, body: Plane, rng: np.random.Generator, waist_y: float | None
-) -> Plane:
+def _front(table: Table, cut: UpperCut, style: UpperStyle, dye: Dye, body: Plane, rng: np.random.Generator, waist_y: float | None) -> Plane:
     """The torso with its seams and hem; returns its cover."""
     if style.pattern == "print":
         box = _print_box(cut, style)
@@ -168,7 +175,7 @@ def _front(
 def _waist(cut: UpperCut, y: float, style: UpperStyle, rng: np.random.Generator) -> tuple[Line, list[Fold]]:
     """The waist seam and the gathers that hang from it."""
     left, right = (np.array([np.interp(y, side[:, 1], side[:, 0]), y]) for side in cut.sides)
-    line = bezier(tuple(left), (left[0] * 0.4, y + 0.05), (right[0] * 0.4, y + 0.05), tuple(right), 60)
+    line = bezier(left, (left[0] * 0.4, y + 0.05), (right[0] * 0.4, y + 0.05), right, 60)
     skirt = np.stack([cut.hem[0], cut.hem[1]])
     folds = []
     for place in (np.arange(15) + rng.uniform(0.2, 0.8, 15)) / 15:
@@ -189,15 +196,15 @@ def _print_box(cut: UpperCut, style: UpperStyle) -> tuple[float, float, float, f
     return (-0.5 * width, top, width, 0.92 * width)
 
 
-def _polo_collar(table: Table, cut: UpperCut, style: UpperStyle, trim: RGB) -> Plane:
+def _polo_collar(table: Table, cut: UpperCut, collar: Line, style: UpperStyle, trim: RGB) -> Plane:
     """Placket, buttons and the two leaves of a turned-down collar; returns the leaves' cover."""
-    assert cut.collar is not None
-    corner, neck = cut.collar[1], cut.neck[1]
+    corner, neck = collar[1], cut.neck[1]
     throat = float(cut.neckline[:, 1].max())
     foot = throat + 0.62
     half = 0.088
     placket = points((-half, throat - 0.05), (half, throat - 0.05), (half, foot), (-half, foot))
-    table.lay(Panel(placket, patterned(style.pattern, style.colour, style.accent, style.pattern_size), clip=cut.torso, lift=0.28, ripple=0.003, seed=41))
+    cloth = patterned(style.pattern, style.colour, style.accent, style.pattern_size)
+    table.lay(Panel(placket, cloth, clip=cut.torso, lift=0.28, ripple=0.003, seed=41))
     seam(table, points((-half, throat), (-half, foot)), 0.25)
     seam(table, points((-half, foot), (half, foot)), 0.30)
     stitch(table, points((-half + 0.022, throat), (-half + 0.022, foot - 0.02)), strength=0.16)
@@ -206,28 +213,27 @@ def _polo_collar(table: Table, cut: UpperCut, style: UpperStyle, trim: RGB) -> P
     for y in (throat + 0.18, throat + 0.44):
         button(table, 0.0, y, 0.034, (244, 242, 236) if sum(trim) > 250 else (80, 80, 88))
     tip = np.array([neck[0] * 0.86, throat + 0.10])
-    heel = neck + [0.115, 0.045]
+    heel = neck + np.array([0.115, 0.045])
     leaf = np.vstack(
         [
-            bezier((0.012, throat + 0.01), (0.11, throat * 0.60), (corner[0] * 0.90, throat * 0.05), tuple(corner), 32),
-            bezier(tuple(corner), (corner[0] + 0.06, corner[1] - 0.005), (heel[0] - 0.06, heel[1] - 0.16), tuple(heel), 20)[1:],
-            bezier(tuple(heel), (heel[0] - 0.02, heel[1] + 0.10), (tip[0] + 0.05, tip[1] - 0.10), tuple(tip), 20)[1:],
-            bezier(tuple(tip), (tip[0] - 0.12, tip[1] - 0.02), (0.12, throat + 0.05), (0.012, throat + 0.01), 20)[1:],
+            bezier((0.012, throat + 0.01), (0.11, throat * 0.60), (corner[0] * 0.90, throat * 0.05), corner, 32),
+            bezier(corner, (corner[0] + 0.06, corner[1] - 0.005), (heel[0] - 0.06, heel[1] - 0.16), heel, 20)[1:],
+            bezier(heel, (heel[0] - 0.02, heel[1] + 0.10), (tip[0] + 0.05, tip[1] - 0.10), tip, 20)[1:],
+            bezier(tip, (tip[0] - 0.12, tip[1] - 0.02), (0.12, throat + 0.05), (0.012, throat + 0.01), 20)[1:],
         ]
     )
     cover = np.zeros_like(table.cover)
     for line in (mirrored(leaf), leaf):
         cover = np.maximum(cover, table.lay(Panel(line, plain(trim), lift=0.42, bulge=0.04, bulge_radius=0.12, ripple=0.003, seed=43)))
-        inner = offset(resample(line, 160), 0.028 if line is leaf else 0.028)
+        inner = offset(resample(line, 160), 0.028)
         stitch(table, inner, strength=0.13)
     return cover
 
 
-def _turtle_collar(table: Table, cut: UpperCut, style: UpperStyle, trim: RGB) -> None:
+def _turtle_collar(table: Table, cut: UpperCut, collar: Line, style: UpperStyle, trim: RGB) -> None:
     """The ribbed tube about the neck; it is part of the torso's outline and gets its ribs and its seam here."""
-    assert cut.collar is not None
-    top = cut.neckline[np.abs(cut.neckline[:, 0]) <= abs(cut.collar[1, 0]) + 1e-6]
-    top = resample(top[top[:, 1] < float(cut.collar[:, 1].max()) + 0.08], 60)
+    top = cut.neckline[np.abs(cut.neckline[:, 0]) <= abs(collar[1, 0]) + 1e-6]
+    top = resample(top[top[:, 1] < float(collar[:, 1].max()) + 0.08], 60)
     half = float(cut.neck[1, 0])
     base = bezier((-half, 0.0), (-half * 0.55, 0.115), (half * 0.55, 0.115), (half, 0.0), 60)
     tube = np.vstack([cut.neckline, base[::-1][1:-1]])
