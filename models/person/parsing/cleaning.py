@@ -1,6 +1,11 @@
-"""Small islands leave, hair hangs on a head."""
+"""What no body has leaves the parse: islands, hair away from the head, skin in the middle of a garment, pinholes.
+
+Connected components are found on the host; a component that cannot be is given to the label around it, and keeps its margin.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -8,25 +13,83 @@ import torch
 from torch import Tensor
 
 from models.person.parsing.anatomy import Anatomy
-from models.types import Label
+from models.types import BoolArray, FloatArray, Label, LabelMap
+
+SMALLEST_SHARE = {Label.HAIR: 0.02, Label.SKIN: 0.0, Label.UPPER: 0.02, Label.LOWER: 0.02, Label.OTHER: 0.0, Label.BACKGROUND: 0.0}
+"""An island under this share of its label's largest part goes."""
+SMALLEST_PX = {Label.HAIR: 20, Label.SKIN: 14, Label.UPPER: 20, Label.LOWER: 20, Label.OTHER: 30, Label.BACKGROUND: 10}
+"""... and so does one under this many working pixels."""
+ON_SKULL_PX = 8
+"""Hair needs so many pixels of its component on the skull."""
+BARE_SHARE = 0.15
+"""Share of a skin component in or at the face, the neck or a limb; less is a skin-coloured print."""
+SPECK_SHARE = 2e-4
+"""Specks under this share of the photo, left by the way to full size, go."""
+
+
+def _parts(mask: BoolArray) -> Iterator[tuple[BoolArray, tuple[slice, slice], int]]:
+    """Components of a mask: (mask within its box grown by 2 px, the box, area)."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    height, width = mask.shape
+    for i in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[i])
+        box = np.s_[max(0, y - 2) : min(height, y + h + 2), max(0, x - 2) : min(width, x + w + 2)]
+        yield parts[box] == i, box, area
+
+
+def _surrounding(part: BoolArray, labels: LabelMap, own: int) -> int:
+    """The commonest label around a component, other than its own."""
+    ring = (cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~part
+    counts = np.bincount(labels[ring], minlength=len(Label))
+    counts[own] = 0
+    return int(counts.argmax()) if counts.sum() else own
+
+
+def _give(probabilities: FloatArray, labels: LabelMap, part: BoolArray, box: tuple[slice, slice], new: int) -> None:
+    """Swaps a component's own label with another, in place."""
+    old = int(labels[box][part][0])
+    if old == new:
+        return
+    window = probabilities[:, box[0], box[1]]
+    window[old][part], window[new][part] = window[new][part], window[old][part].copy()
+    labels[box][part] = new
 
 
 def clean(probabilities: Tensor, anatomy: Anatomy) -> Tensor:
-    q = probabilities.cpu().numpy().copy()
-    labels = q.argmax(0)
-    skull = anatomy.skull.cpu().numpy() > 0.5
-    count, parts = cv2.connectedComponents((labels == Label.HAIR).astype(np.uint8), connectivity=8)
-    for i in range(1, count):
-        part = parts == i
-        if skull[part].sum() < 8:
-            q[Label.HAIR][part] = 1e-5
-    labels = q.argmax(0)
-    for label in (Label.SKIN, Label.UPPER, Label.LOWER):
-        count, parts, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8), connectivity=8)
-        if count < 2:
-            continue
-        biggest = stats[1:, cv2.CC_STAT_AREA].max()
-        for i in range(1, count):
-            if stats[i, cv2.CC_STAT_AREA] < (14 if label == Label.SKIN else max(20, 0.02 * biggest)):
-                q[label][parts == i] = 1e-5
-    return torch.from_numpy(q / q.sum(0)).to(probabilities)
+    """(6, h, w) -> (6, h, w) whose argmax is a possible person."""
+    q: FloatArray = probabilities.cpu().numpy().copy()
+    labels = q.argmax(0).astype(np.uint8)
+    skull = (anatomy.skull > 0.5).cpu().numpy()
+    for part, box, _ in list(_parts(labels == Label.HAIR)):
+        if (skull[box] & part).sum() < ON_SKULL_PX:
+            rest = q[:, box[0], box[1]][:, part].copy()
+            rest[Label.HAIR] = 0
+            q[:, box[0], box[1]][:, part] = rest / rest.sum(0)
+            labels[box][part] = rest.argmax(0)
+    limbs = torch.stack([limb.radius for limb in (*anatomy.arms, *anatomy.legs)]).amin(0) < 1
+    bare = (limbs | (anatomy.face > 0.5) | (anatomy.neck > 0.5)).cpu().numpy()
+    cloth = (labels == Label.UPPER) | (labels == Label.LOWER)
+    for part, box, area in list(_parts(labels == Label.SKIN)):
+        ring = (cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~part
+        if (bare[box] & part).sum() < BARE_SHARE * area and cloth[box][ring].mean() > 0.9:
+            around = labels[box][ring]
+            if len(np.unique(around[(around == Label.UPPER) | (around == Label.LOWER)])) == 1:
+                _give(q, labels, part, box, _surrounding(part, labels[box], Label.SKIN))
+    for label in (Label.OTHER, Label.SKIN, Label.UPPER, Label.LOWER, Label.HAIR, Label.BACKGROUND):
+        parts = list(_parts(labels == label))
+        largest = max((area for _, _, area in parts), default=0)
+        for part, box, area in parts:
+            if area < max(SMALLEST_PX[label], SMALLEST_SHARE[label] * largest) and area < largest:
+                _give(q, labels, part, box, _surrounding(part, labels[box], label))
+    return torch.from_numpy(q).to(probabilities)
+
+
+def without_specks(labels: LabelMap) -> LabelMap:
+    """The full-size label map without specks."""
+    limit = SPECK_SHARE * labels.size
+    cleaned = labels.copy()
+    for label in Label:
+        for part, box, area in _parts(cleaned == label):
+            if area < limit:
+                cleaned[box][part] = _surrounding(part, cleaned[box], label)
+    return cleaned

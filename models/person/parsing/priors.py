@@ -19,7 +19,7 @@ FOOT_SKIN, FOOT_LOWER = 0.25, 0.10
 BOOT = 0.15
 PALM = 2.08
 """Arm course up to which a cuff may reach."""
-FLANK_HAIR = 0.75
+FLANK_HAIR = 0.5
 THROAT_HAIR, NECK_HAIR = 0.02, 0.2
 HELD, HELD_REACH = 0.08, 0.6
 """Prior of a held thing beside the hand, and how far it reaches, in body widths."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor
 
 from models.person.parsing import cleaning, ground
@@ -13,17 +12,24 @@ from models.person.parsing.colour import Mixture, fit, log_likelihood, marginal,
 from models.person.parsing.cuts import Waist, find_end, find_waist
 from models.person.parsing.fields import choose_frame, erode, features, into_frame, lab, landmarks_in_frame, picture_tensor
 from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior
+from models.person.parsing.upsample import to_photo
 from models.person.parsing.smooth import guided, mean_field
 from models.types import FloatArray, LabelMap, PersonParse, Picture, Pose
 
 LIKELIHOOD_FLOOR = -15.0
 FLOORS = (-15.0, -17.0, -15.0, -15.0, -13.5)
+HAND_CORE = 0.06
+USUAL_SKIN = (102.0, 17.0, 20.0, 10.0)
+USUAL_SKIN_SPREAD = (700.0, 60.0, 80.0, 90.0)
 SKIN_SPREAD = (30.0, 10.0, 14.0, 30.0)
 SHADES = (0.75, 0.55)
-SHADE_WEIGHT = 0.3
+SHADE_WEIGHT = 0.1
 CHEEKS = 0.1
 DOUBT = 0.5
-DARKEST = 0.7
+SMOOTHEST = 0.8
+DARKEST = 0.75
+HAND_LIKE = -12.0
+HANDS_SHARE = 0.7
 FACE_SHARE = 0.4
 REFITS = 1
 GUIDE_RADIUS, GUIDE_EPSILON = 4, 60.0
@@ -32,31 +38,34 @@ GUIDE_RADIUS, GUIDE_EPSILON = 4, 60.0
 def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask: FloatArray) -> PersonParse:
     person = np.clip(0.5 * pose_mask + 0.5 * selfie_mask, 0, 1).astype(np.float32)
     frame = choose_frame(pose, person)
-    rgb = into_frame(picture_tensor(photo), frame)
+    picture = picture_tensor(photo)
+    rgb = into_frame(picture, frame)
     foreground = into_frame(torch.from_numpy(person)[None], frame)[0].clamp(0, 1)
-    xy = landmarks_in_frame(pose, frame)
-    anatomy = read_anatomy(xy, pose.visibility, frame.height, frame.width)
-    probabilities, waist = parse_frame(rgb, foreground, anatomy)
-    height, width = person.shape
-    labels = probabilities.argmax(0)
-    hot = nnf.one_hot(labels, 6).permute(2, 0, 1).float()
-    full = torch.zeros(6, height, width)
-    full[0] = 1
-    box_h, box_w = frame.bottom - frame.top, frame.right - frame.left
-    from models.person.parsing.fields import blur
-    full[:, frame.top : frame.bottom, frame.left : frame.right] = nnf.interpolate(blur(hot, 1.0)[None], size=(box_h, box_w), mode="bilinear", align_corners=False)[0]
-    out = full.numpy()
-    return PersonParse(out, out.argmax(0).astype(np.uint8), 1.0, waist.gain)
+    anatomy = read_anatomy(landmarks_in_frame(pose, frame), pose.visibility, frame.height, frame.width)
+    small, waist = parse_frame(rgb, foreground, anatomy)
+    full = to_photo(small, rgb, picture, frame)
+    labels = cleaning.without_specks(full.argmax(0).to(torch.uint8).numpy())
+    best = full.topk(2, 0).values
+    inside = full[0] < 0.5
+    certainty = float((best[0] - best[1])[inside].mean()) if bool(inside.any()) else 0.0
+    return PersonParse(full.numpy(), labels, certainty, waist.gain)
 
 
 def _skin_seen(pixels: Tensor, anatomy: Anatomy, foreground: Tensor) -> Mixture:
+    """Skin as the face shows it, widened by the hands where they look like the same skin."""
     seed = ((anatomy.face_depth > 0.1) & (anatomy.head_down > CHEEKS) & (foreground > 0.5)).float().reshape(1, -1)
-    if float(seed.sum()) < 12:
-        mean = torch.tensor((102.0, 17.0, 20.0, 10.0))
-        return Mixture(torch.zeros(1, 1), mean.view(1, 1, 4), torch.diag(torch.tensor((700.0, 60.0, 80.0, 90.0))).view(1, 1, 4, 4))
     # eyes, nostrils and beards are in the face but are no skin
     middle = systematic_sample(pixels[:, :1], seed).median()
-    return fit(pixels, seed * (pixels[:, 0] > DARKEST * middle), 3, torch.tensor(SKIN_SPREAD))
+    seed = seed * (pixels[:, 0] > DARKEST * middle)
+    mean = torch.tensor(USUAL_SKIN, device=pixels.device)
+    usual = Mixture(torch.zeros(1, 1), mean.view(1, 1, 4), torch.diag(torch.tensor(USUAL_SKIN_SPREAD)).view(1, 1, 4, 4))
+    face = fit(pixels, seed, 3, torch.tensor(SKIN_SPREAD)) if float(seed.sum()) > 12 else usual
+    hands = torch.stack([step((HAND_CORE * anatomy.width_px - arm.hand_px) / 1.0) * (arm.visibility > 0.5) for arm in anatomy.arms]).amax(0)
+    alike = step(log_likelihood(pixels, _with_shades(face), -24.0)[0] - HAND_LIKE)
+    hands = (hands * (foreground > 0.8)).reshape(1, -1) * alike
+    share = HANDS_SHARE * seed.sum() / hands.sum().clamp_min(12) if float(seed.sum()) > 12 else 1.0
+    both = seed + hands * (share if isinstance(share, float) else share.clamp_max(1.0))
+    return fit(pixels, both, 4, torch.tensor(SKIN_SPREAD)) if float(both.sum()) > 12 else usual
 
 
 def _with_shades(m: Mixture) -> Mixture:
@@ -75,8 +84,11 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
     seen = features(lab_picture)
     pixels = seen.reshape(4, -1).T.contiguous()
     inner = erode((foreground > 0.6).float(), 1)
-    face_skin = _skin_seen(pixels, a, foreground)
-    face_like = log_likelihood(pixels, face_skin, -24.0).view(height, width)
+    # skin smoother than the face (a leg, a shoulder) is skin all the same: texture speaks only where there is more of it
+    face_seed = ((a.face_depth > 0.1) & (a.head_down > CHEEKS) & (foreground > 0.5)).float().reshape(1, -1)
+    skin_pixels = torch.cat((pixels[:, :3], pixels[:, 3:].clamp_min(SMOOTHEST * float(systematic_sample(pixels[:, 3:], face_seed).median()))), 1)
+    face_skin = _skin_seen(skin_pixels, a, foreground)
+    face_like = log_likelihood(skin_pixels, face_skin, -24.0).view(height, width)
     skin_like = step(face_like + 11.5)
     arm_radius = torch.minimum(a.arms[0].radius, a.arms[1].radius)
     hands = torch.maximum(a.arms[0].end, a.arms[1].end)
@@ -101,7 +113,7 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
     for turn in range(1 + REFITS):
         like_hair = log_likelihood(pixels, hair_m, FLOORS[HAIR]).view(height, width)
         like_upper, like_lower = log_likelihood(pixels, cloth_m, FLOORS[UPPER]).view(2, height, width)
-        like_skin = log_likelihood(pixels, _with_shades(skin_m), FLOORS[SKIN]).view(height, width)
+        like_skin = log_likelihood(skin_pixels, _with_shades(skin_m), FLOORS[SKIN]).view(height, width)
         if turn:
             like_skin = torch.maximum(like_skin, face_like - 0.7)
         cap = 30 - 26 * a.neck
@@ -129,6 +141,6 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
             w_skin = torch.maximum(w[SKIN] * (1 - DOUBT * doubtful), FACE_SHARE * deep * inner * (seen[0] > DARKEST * face_skin_level))
             hair_m = fit(pixels, w_hair.reshape(1, -1), 2)
             cloth_m = fit(pixels, torch.stack((w[UPPER], w[LOWER])).reshape(2, -1), 4)
-            skin_m = fit(pixels, w_skin.reshape(1, -1), 3)
+            skin_m = fit(skin_pixels, w_skin.reshape(1, -1), 3)
     q = mean_field(q, seen)
     return cleaning.clean(q, a), waist
