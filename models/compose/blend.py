@@ -29,6 +29,8 @@ SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.22
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""
 WAIST_FADE = 0.04
+GAP_REACH, GAP_STEP = 0.025, 4
+"""Slits between sleeve and torso up to twice this wide are closed where the old top had none; found at a reduced size."""
 SHADOW_STEP = 8
 """Shadows are soft: they are computed at a size this many times smaller."""
 VISIBLE = 1.5 / 255
@@ -119,6 +121,26 @@ def soft(mask: Tensor, sigma_px: float) -> Tensor:
     return large[..., :height, :width]
 
 
+def _gaps(alpha: Tensor, reach_px: float) -> Tensor:
+    """Slits between pieces that are narrower than twice `reach_px` (a morphological closing), 0..1."""
+    small = nn.avg_pool2d(alpha, GAP_STEP, ceil_mode=True, count_include_pad=False)
+    radius = max(1, round(reach_px / GAP_STEP))
+    grown = nn.max_pool2d(small, 2 * radius + 1, stride=1, padding=radius)
+    closed = -nn.max_pool2d(-grown, 2 * radius + 1, stride=1, padding=radius)
+    large = nn.interpolate(closed, scale_factor=GAP_STEP, mode="bilinear", align_corners=False)[..., : alpha.shape[-2], : alpha.shape[-1]]
+    return (large - alpha).clamp(0, 1)
+
+
+def _spread(picture: Tensor, weight: Tensor) -> Tensor:
+    """The weighted mean colour of the neighbourhood, (B, 3, H, W)."""
+    solid = (weight > 0.9).to(picture.dtype)
+    total = nn.avg_pool2d(torch.cat([picture * solid, solid], 1), GAP_STEP, ceil_mode=True, count_include_pad=False)
+    for _ in range(2):
+        total = nn.avg_pool2d(total, 5, stride=1, padding=2)
+    mean = total[:, :3] / total[:, 3:].clamp_min(1e-4)
+    return nn.interpolate(mean, scale_factor=GAP_STEP, mode="bilinear", align_corners=False)[..., : picture.shape[-2], : picture.shape[-1]]
+
+
 def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit_px: float) -> Blend:
     """Puts the layers into the plates.
 
@@ -162,7 +184,11 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     result = result * (1 - rim * (1 - torch.maximum(sleeve_alpha, torso_alpha)))
     result = result + (layers.sleeves * shade - result) * sleeve_alpha
 
-    alpha = 1 - (1 - torso_alpha) * (1 - sleeve_alpha) * (1 - back_alpha)
+    cloth = torch.maximum(torso_alpha, sleeve_alpha)
+    gap = _gaps(cloth, GAP_REACH * unit_px) * (scene.removed > 0.5) * (1 - torch.maximum(front, scene.front_sleeves)) * inside_waist
+    result = result + (_spread(result, cloth) - result) * gap
+
+    alpha = 1 - (1 - torso_alpha) * (1 - sleeve_alpha) * (1 - back_alpha) * (1 - gap)
     shadows = torch.maximum(under_hem, torch.maximum(contact, rim))
     edit = (scene.removed > 0) | (alpha > VISIBLE) | (shadows > 2 * VISIBLE)
     picture = torch.where(edit, result, photo).round().clamp(0, 255).to(torch.uint8)

@@ -20,8 +20,10 @@ from models.types import FloatArray, Label, PersonParse, Picture
 FILL_LONG_SIDE_PX = 512
 SKIN_TONE_BLEND = (0.65, 0.35)
 """Tone of filled skin: neck and hands, face."""
-CHEST_DEPTH = 0.34
-"""Skin is filled down to this far below the shoulder line (units) at the middle, less towards the sides."""
+CHEST_DEPTH, CHEST_HALF = 0.44, 0.44
+"""Skin is filled down to this far below the shoulder line (units), a little less at the sides: the height of a bandeau."""
+LOWER_CLOSE = 0.10
+"""Gaps in the seen lower garment (a hand, a belt) up to twice this wide are filled with it."""
 UNDER_LAYER = (206.0, 202.0, 197.0)
 """Colour of the neutral under-layer before the scene's light."""
 FACE_KEEP = 1.05
@@ -70,7 +72,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body) -> Plate:
     trunk_y = (points - body.middle) @ body.up / unit
     below = _below_waist(body, points)
     removed = _removed(photo, q, labels, body, reach, place, from_nose, trunk_y)
-    fill, skin_fill = _fill(photo, q, labels, body, removed, from_nose)
+    fill, skin_fill = _fill(photo, q, labels, body, removed, from_nose, below, reach)
     plate = photo.astype(np.float32)
     plate += (fill - plate) * removed[..., None]
     plate_u8 = np.where(removed[..., None] > 0, np.clip(np.rint(plate), 0, 255), photo).astype(np.uint8)
@@ -197,71 +199,100 @@ def _skin_tone(photo: FloatArray, labels: np.ndarray, from_nose: FloatArray) -> 
 
 
 def _fill(
-    photo: Picture, q: FloatArray, labels: np.ndarray, body: Body, removed: FloatArray, from_nose: FloatArray
+    photo: Picture,
+    q: FloatArray,
+    labels: np.ndarray,
+    body: Body,
+    removed: FloatArray,
+    from_nose: FloatArray,
+    below: FloatArray,
+    reach: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """What to show where the old top was: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1."""
+    """What to show where the old top was: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1.
+
+    Colours are smooth and come from a reduced size, the outlines between them from the photo's own.
+    """
     height, width = labels.shape
     scale = min(1.0, FILL_LONG_SIDE_PX / max(height, width))
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    lab_small = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-    nose_small = cv2.resize(from_nose, size, interpolation=cv2.INTER_AREA)
-    background_q = cv2.resize(q[Label.BACKGROUND], size, interpolation=cv2.INTER_AREA)
+    small_labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+    background = cv2.resize(q[Label.BACKGROUND], size, interpolation=cv2.INTER_AREA)
     clean = cv2.resize(removed, size, interpolation=cv2.INTER_AREA) < 0.05
     y, x = np.mgrid[0 : size[1], 0 : size[0]].astype(np.float32)
     points = np.stack([(x + 0.5) * width / size[0] - 0.5, (y + 0.5) * height / size[1] - 0.5], -1)
+    nose_small = cv2.resize(from_nose, size, interpolation=cv2.INTER_AREA)
+
+    def large(picture: FloatArray) -> FloatArray:
+        return cv2.resize(picture.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+
+    ground = large(pull_push(small, (_shrink(background > 0.9, 2) * clean).astype(np.float32)))
+    bare, layer = (large(p) for p in _bare_and_layer(small, small_labels, body, points, nose_small, clean, scale))
+    unit = body.unit_px
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    offset = np.stack([x, y], -1) - body.middle
+    across, over = (offset @ body.right) / unit, (offset @ body.over) / unit
+    edge_px = 1.0 / (0.1 * unit)
+    arms = ramp(reach.min(0), 1.0 + edge_px, 1.0 - edge_px)
+    trunk = _trunk_mask(body, (width, height))
+    edge = -CHEST_DEPTH * np.clip(1.15 - (np.abs(across) / CHEST_HALF) ** 4, 0.6, 1)
+    chest = np.maximum(ramp(over, edge - 0.006, edge + 0.006), arms * (1 - trunk))
+    on_body = bare * chest[..., None] + layer * (1 - chest[..., None])
+    # below the waist line the lower garment goes on, as wide as it is seen to be
+    lower = _shrink(small_labels == Label.LOWER, 2) * clean
+    if lower.sum() > 100:
+        cloth = cv2.morphologyEx(
+            (small_labels == Label.LOWER).astype(np.uint8),
+            cv2.MORPH_CLOSE,
+            cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(1, round(LOWER_CLOSE * unit * scale)) + 1,) * 2),
+        )
+        share = ramp(below, -1.5, 1.5)
+        wide = large(_soft(cloth, 1.0))
+        on_body = on_body * (1 - share[..., None]) + large(pull_push(small, lower.astype(np.float32))) * share[..., None]
+        chest = chest * (1 - share)
+        trunk = trunk * (1 - share) + np.minimum(trunk, ramp(wide, 0.4, 0.6)) * share
+    neck = ((np.abs(across) < 0.27) & (over > 0) & (over < 0.6)).astype(np.float32)
+    inside = np.clip((1 - q[Label.BACKGROUND]) * 2.5 - 0.6, 0, 1)
+    body_share = np.maximum(np.maximum(arms, trunk), neck) * inside
+    fill = ground + (on_body - ground) * body_share[..., None]
+    grain = _soft(np.random.default_rng(0).normal(0, 1, (height, width)), 1.0) * GRAIN
+    return (fill + grain[..., None]).astype(np.float32), (chest * body_share).astype(np.float32)
+
+
+def _bare_and_layer(
+    small: FloatArray, labels: np.ndarray, body: Body, points: FloatArray, from_nose: FloatArray, clean: np.ndarray, scale: float
+) -> tuple[FloatArray, FloatArray]:
+    """Lit skin and the lit under-layer everywhere, (h, w, 3) 0..255 at the reduced size; points (h, w, 2) photo px."""
     unit = body.unit_px
     offset = points - body.middle
     across, over = (offset @ body.right) / unit, (offset @ body.over) / unit
     coordinates = [arm_coordinates(points, arm) for arm in body.arms]
     reach = np.minimum(coordinates[0][0], coordinates[1][0])
-    # background
-    ground = pull_push(small, (_shrink(background_q > 0.9, 2) * clean).astype(np.float32))
-    # skin: the wearer's tone, with the light of the skin that is seen nearby
-    tone, weight = _skin_tone(small, lab_small, nose_small)
-    near = (np.linalg.norm(small - tone, axis=-1) < 70).astype(np.float32)
-    local = pull_push(small, weight * near * clean) if (weight * near * clean).sum() > 20 else np.broadcast_to(tone, small.shape).copy()
+    # the wearer's tone, with the light of the skin that is seen nearby
+    tone, weight = _skin_tone(small, labels, from_nose)
+    weight = weight * (np.linalg.norm(small - tone, axis=-1) < 70) * clean
+    local = pull_push(small, weight.astype(np.float32)) if weight.sum() > 20 else np.broadcast_to(tone, small.shape).copy()
     skin = cv2.GaussianBlur(local, (0, 0), max(1.0, 0.05 * unit * scale)) * 0.45 + tone * 0.55
     chin_y = float((body.chin - body.middle) @ body.over / unit)
-    arms = np.clip(ramp(reach, 1.0 + 0.06, 1.0 - 0.06), 0, 1)
-    trunk = _trunk_mask(body, size, (size[0] / width, size[1] / height))
     shade = np.clip(torso_shade(across, over, chin_y), 0.72, 1.08)
-    on_arm = arms * (1 - 0.7 * trunk)
+    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(across), 0.38, 0.48)
     light = np.where(on_arm > 0.3, limb_shade(reach), shade)
     light = cv2.GaussianBlur(light.astype(np.float32), (0, 0), max(0.6, 0.012 * unit * scale))[..., None]
-    for k in (0, 1):  # each arm has its own light: scaled by its own visible skin
-        seen = (coordinates[k][0] < 0.8) & (lab_small == Label.SKIN) & clean & (coordinates[k][1] > 0.05) & (coordinates[k][1] < 1.9)
+    for arm_reach, place in coordinates:  # each arm has its own light: scaled by its own visible skin
+        seen = (arm_reach < 0.8) & (labels == Label.SKIN) & clean & (place > 0.05) & (place < 1.9)
         if seen.sum() > 40:
-            factor = np.median(small[seen], 0) / np.maximum(np.median((skin * light)[coordinates[k][0] < 0.8], 0), 1)
-            share = ramp(coordinates[k][0], 1.35, 1.05) * ramp(coordinates[k][1], 0.0, 0.25)
+            factor = np.median(small[seen], 0) / np.maximum(np.median((skin * light)[arm_reach < 0.8], 0), 1)
+            share = ramp(arm_reach, 1.35, 1.05) * ramp(place, 0.0, 0.25)
             share = cv2.GaussianBlur(share.astype(np.float32), (0, 0), max(0.6, 0.02 * unit * scale))[..., None]
             skin = skin * (1 + share * (np.clip(factor, 0.8, 1.3) - 1))
     bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
-    # the under-layer: a plain top below the chest, lit like the person
     luma = float(tone.mean()) / 185.0
-    layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * np.clip(shade, 0.72, 1.08)[..., None]
-    edge = -CHEST_DEPTH * np.clip(1 - (np.abs(across) / 0.40) ** 2, -0.2, 1)
-    chest = np.maximum(ramp(over, edge - 0.012, edge + 0.012), arms * (1 - trunk))[..., None]
-    body_fill = bare * chest + layer * (1 - chest)
-    # below the waist line the lower garment goes on
-    lower = _shrink(lab_small == Label.LOWER, 2) * clean
-    if lower.sum() > 100:
-        below = _below_waist(body, points) * scale
-        share = (ramp(below, -1.0, 1.0) * trunk)[..., None]
-        body_fill = body_fill * (1 - share) + pull_push(small, lower.astype(np.float32)) * share
-        chest = chest * (1 - share)
-    neck = ((np.abs(across) < 0.27) & (over > 0) & (over < 0.6)).astype(np.float32)
-    inside = np.clip((1 - background_q) * 2.5 - 0.6, 0, 1)
-    on_body = (np.maximum(np.maximum(arms, trunk), neck) * inside)[..., None]
-    fill = ground * (1 - on_body) + body_fill * on_body
-    grain = _soft(np.random.default_rng(0).normal(0, 1, (height, width)), 1.0) * GRAIN
-    large = cv2.resize(fill.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    skin_fill = cv2.resize((chest * on_body)[..., 0].astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return large + grain[..., None], skin_fill
+    layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * shade[..., None]
+    return bare, layer.astype(np.float32)
 
 
-def _trunk_mask(body: Body, size: tuple[int, int], scale: tuple[float, float]) -> FloatArray:
-    """0..1: neck, shoulders and trunk down to the end of the measured rows; size (w, h) px, scale small px a photo px."""
+def _trunk_mask(body: Body, size: tuple[int, int]) -> FloatArray:
+    """0..1: neck, shoulders and trunk down to the end of the measured rows; size (w, h) px."""
     unit = body.unit_px
     rows = range(ROW_COUNT // 8, ROW_COUNT)
     left = [body.row_middle[i] - body.row_right[i] * body.side[0, i] * 0.97 for i in rows]
@@ -272,10 +303,14 @@ def _trunk_mask(body: Body, size: tuple[int, int], scale: tuple[float, float]) -
         return point
 
     top = [at(-0.5, 0.10), at(-0.36, 0.19), at(-0.25, 0.26), at(-0.17, 0.42), at(0.17, 0.42), at(0.25, 0.26), at(0.36, 0.19), at(0.5, 0.10)]
-    polygon = np.array([*top, *right, *left[::-1]]) * scale
+    polygon = np.array([*top, *right, *left[::-1]])
     mask = np.zeros((size[1], size[0]), np.uint8)
     cv2.fillPoly(mask, [np.rint(polygon).astype(np.int32)], 1)
-    return np.clip((_soft(mask, max(0.7, 0.025 * unit * scale[0])) - 0.5) * 6 + 0.5, 0, 1)
+    # rounded corners, an edge of about two px
+    step = max(1, round(0.012 * unit))
+    coarse = cv2.resize(mask.astype(np.float32), (max(2, size[0] // step), max(2, size[1] // step)), interpolation=cv2.INTER_AREA)
+    smooth = cv2.resize(_soft(coarse, max(0.7, 0.025 * unit / step)), size, interpolation=cv2.INTER_LINEAR)
+    return np.clip((smooth - 0.5) * 0.06 * unit + 0.5, 0, 1)
 
 
 def _wrinkles(photo: Picture, q: FloatArray, unit: float) -> FloatArray:

@@ -22,6 +22,12 @@ SLEEVE_OVERLAP = 0.012
 """... and the sleeves this far over the torso."""
 RIDGE_SLACK = 0.35
 """The shoulder's outline may leave the chord from neck point to tip by this share of its width."""
+SEAM_FULL_FROM = 0.4
+"""... but at the shoulder tip it does not: the overlap reaches its width at this share of the way to the armpit."""
+SEAM_TIP_PX = 3
+EDGE_SOFTNESS_PX = 0.8
+"""Garment pictures are mostly shown reduced: without this their edges would be stairs."""
+BACK_RIM_PX = 4
 COLLAR_LEAST = 0.14
 """Height of the strip above the neck points that is carried along, in armpit widths: holds the back of the collar."""
 TEXTURE_LIMIT_PX = 1280
@@ -192,24 +198,34 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
 
 def _texture(reading: GarmentReading, width: float) -> tuple[Tensor, float]:
     """Colour and the three alphas; a piece's alpha ends a little beyond its seam, inside the neighbouring piece."""
-    part = reading.part
-
-    def grown(label_is: np.ndarray, px: float) -> FloatArray:
-        size = 2 * max(1, round(px)) + 1
-        wide = cv2.dilate(label_is.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-        return cv2.GaussianBlur(wide.astype(np.float32), (0, 0), 1.0)
-
-    alpha = reading.alpha.astype(np.float32)
-    sleeves = grown(part >= 2, SLEEVE_OVERLAP * width)
+    part, marks = reading.part, reading.landmarks
+    alpha = cv2.GaussianBlur(reading.alpha.astype(np.float32), (0, 0), EDGE_SOFTNESS_PX)
     # without sleeves the whole garment, so that the antialiased rim outside the mask is kept
-    torso = grown(part == 1, SEAM_OVERLAP * width) if (part >= 2).any() else np.ones_like(alpha)
+    sleeves, torso = np.zeros_like(alpha), np.ones_like(alpha)
+    if (part >= 2).any():
+        sleeves = np.minimum(_grown(part >= 2, SLEEVE_OVERLAP * width), 1)
+        torso = _grown(part == 1, SEAM_OVERLAP * width)
+        # at the shoulder tip the outlines of torso and sleeve meet: nothing may stick out there
+        row = np.arange(alpha.shape[0])[:, None]
+        tip, armpit = marks.shoulder[:, 1].mean(), marks.armpit[:, 1].mean()
+        share = np.clip((row - tip) / max(armpit - tip, 1.0) / SEAM_FULL_FROM, 0, 1)
+        torso = _grown(part == 1, SEAM_TIP_PX) * (1 - share) + torso * share
+    # the inner back goes out over its own rim, or a line of front cloth would be left round it
     back = reading.inner_back.astype(np.float32)
+    rim = _grown(back > 0.5, BACK_RIM_PX) * (cv2.erode(reading.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
+    back = np.maximum(back, rim)
     planes = [reading.rgb.astype(np.float32) / 255, (alpha * torso * (1 - back))[..., None], (alpha * back)[..., None]]
-    stack = np.concatenate([*planes, (alpha * np.minimum(sleeves, 1))[..., None]], -1).astype(np.float32)
+    stack = np.concatenate([*planes, (alpha * sleeves)[..., None]], -1).astype(np.float32)
     scale = min(1.0, TEXTURE_LIMIT_PX / max(alpha.shape))
     if scale < 1:
         size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
-        stack = np.concatenate(
-            [cv2.resize(stack[..., :3], size, interpolation=cv2.INTER_AREA), cv2.resize(stack[..., 3:], size, interpolation=cv2.INTER_AREA)], -1
-        )
+        halves = [cv2.resize(half, size, interpolation=cv2.INTER_AREA) for half in (stack[..., :3], stack[..., 3:])]
+        stack = np.concatenate(halves, -1)
     return torch.from_numpy(np.ascontiguousarray(stack.transpose(2, 0, 1))), scale
+
+
+def _grown(mask: np.ndarray, px: float) -> FloatArray:
+    size = 2 * max(1, round(px)) + 1
+    wide = cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    soft: FloatArray = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), 1.0)
+    return soft

@@ -18,7 +18,7 @@ from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, YOKE_ROWS,
 from models.person.body import ARM_COUNT, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, Body
 from models.types import Tuck
 
-SCALE_SLEEVED, SCALE_SLEEVELESS = 0.91, 1.02
+SCALE_SLEEVED, SCALE_SLEEVELESS, SCALE_STRAPS = 0.91, 1.02, 0.92
 """Armpit width of the picture's garment on the body, in units. Packshots show sleeved garments wider at the armpit
 (cloth of the sleeve bunches there) than sleeveless ones."""
 LENGTH_USUAL = 1.23
@@ -34,24 +34,26 @@ NECK_ABOVE = 0.02
 RIDGE_ABOVE, RIDGE_LIMIT = 0.012, 0.08
 """Cloth lies this much above the shoulder, and follows it at most this far from the straight line."""
 NECK_HEIGHT = (0.12, 0.34)
-ARMPIT_IN = 0.10
-"""A set-in sleeve's armpit lies this much inside the shoulder joint."""
 ARMPIT_DROP = (0.30, 0.66)
-ARMPIT_SLEEVELESS, DROP_SLEEVELESS, DROP_STRAPS = 0.43, (0.30, 0.42), (0.30, 0.36)
+"""Armpits lie this far below the shoulder tips."""
+ARMPIT_HALF, ARMPIT_HALF_SLEEVELESS, ARMPIT_GIVE = 0.42, 0.43, 0.07
+"""Half the distance of the armpits, and how far it may give way to the outline as worn."""
+DROP_SLEEVELESS, DROP_STRAPS = (0.30, 0.42), (0.30, 0.36)
 SIDE_HALF = (0.42, 0.80)
 EASE = 1.10
 """A garment's side stands off the worn outline by at most this factor."""
 MIDDLE_SLOPE = (0.80, 1.15)
-SLEEVE_SHORTER = 0.74
-"""A sleeve's outline in a packshot is longer than what of it is seen on a hanging arm."""
-LONG_SLEEVE = ((0.85, 1.0, 1.35, 1.6), (0.42, 0.48, 0.80, 1.02))
-"""Sleeve reach in armpit widths -> share of the arm's length it covers."""
-LONG_FROM = 0.85
-WRIST_MOST = 1.03
-SLEEVE_SNAP = 0.12
+SLEEVE_COVER = (0.76, -0.30)
+"""Share of the arm that a sleeve covers = first * its straight length in units + second: what is spent on the shoulder
+above the joint, and on the slack of a sleeve that hangs instead of lying flat. Two points are measured (a short and an
+elbow sleeve, worn and as packshots), the wrist is where long sleeves end."""
+COVER_LEAST = 0.04
+WRIST_MOST = 1.02
+SLEEVE_SNAP = 0.10
 """A sleeve that ends within this share of the arm's length of the worn one ends where that one does."""
 CAP_SLEEVE = (0.10, 0.25)
 """A sleeve whose inner edge is shorter than the first is a cap sleeve with a slanting cuff; from the second on it is not."""
+CAP_SLANT = 0.12
 ARM_EASE = 1.06
 CUFF_EASE = (0.10, 1.4, 0.4)
 """Most a sleeve stands off the arm, and how that is shared by its outer and inner edge."""
@@ -171,10 +173,11 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
 def _scale(frame: Frame, measures: Measures) -> Tensor:
     """(B,) photo px a garment px, from the armpit width and, within limits, from the length."""
     sleeved = measures.sleeved > 0.5
-    by_width = torch.where(sleeved, SCALE_SLEEVED, SCALE_SLEEVELESS) * frame.unit / measures.armpit
+    width = torch.where(sleeved, SCALE_SLEEVED, torch.where(measures.straps > 0.5, SCALE_STRAPS, SCALE_SLEEVELESS))
+    by_width = width * frame.unit / measures.armpit
     by_length = LENGTH_USUAL * frame.trunk / measures.full_length
     turn = (by_length / by_width).log().clamp(-LENGTH_LIMIT, LENGTH_LIMIT)
-    return by_width * torch.exp(LENGTH_TRUST * turn * (1 - measures.straps))
+    return by_width * torch.exp(LENGTH_TRUST * turn)
 
 
 def tuck_code(tuck: Tuck) -> float:
@@ -228,20 +231,32 @@ def _ridge(frame: Frame, neck: Tensor, shoulder: Tensor, out: Tensor, up: Tensor
     return chord + up[:, :, None] * torch.minimum(torch.maximum(body - y, -limit), limit)[..., None]
 
 
+def _row_at(frame: Frame, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Axis points, directions across and outlines of the trunk at `distance` (B, 2, N) px below the shoulder line.
+
+    Returns (B, 2, N, 2), (B, 2, N, 2) pointing outward, (B, 2, N).
+    """
+    at = distance / (ROW_SPAN * frame.unit[:, None, None]) * (ROW_COUNT - 1)
+    pick = at[:, :, None].expand(-1, -1, 2, -1)
+    middle, across = (sample(p.transpose(1, 2)[:, None].expand(-1, 2, -1, -1), pick).transpose(2, 3) for p in (frame.row_middle, frame.row_right))
+    sign = torch.tensor([-1.0, 1.0], device=at.device)[None, :, None, None]
+    return middle, across * sign, sample(frame.side, at)
+
+
 def _armpit(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:
     unit = frame.unit
     drop = measures.armpit_drop * scale[:, None]
     turned = (frame.shoulder_px / unit).clamp(max=1)  # a turned body's shoulder line is short
     tip_height = ((shoulder - frame.middle[:, None]) * up).sum(-1)
-    joint_x = ((frame.joints[:, :, 0] - frame.middle[:, None]) * out).sum(-1)
-    set_in = joint_x - ARMPIT_IN * (unit * turned)[:, None], tip_height - _clip(drop, ARMPIT_DROP, unit)
+    sleeved = (measures.sleeved > 0.5)[:, None]
     straps = (measures.straps > 0.5)[:, None]
     bare_drop = torch.where(straps, _clip(drop, DROP_STRAPS, unit), _clip(drop, DROP_SLEEVELESS, unit))
-    bare = ARMPIT_SLEEVELESS * unit[:, None] * turned[:, None] + (1 - turned[:, None]) * joint_x, tip_height - bare_drop
-    sleeved = (measures.sleeved > 0.5)[:, None]
-    x, y = (torch.where(sleeved, a, b) for a, b in zip(set_in, bare, strict=True))
-    fall = tip_height[..., None] * up - (tip_height - y)[..., None] * frame.up[:, None]
-    return frame.middle[:, None] + out * x[..., None] + fall
+    level = torch.where(sleeved, _clip(drop, ARMPIT_DROP, unit), bare_drop) - tip_height
+    middle, across, outline = (r[:, :, 0] for r in _row_at(frame, level[..., None]))
+    width = torch.where(sleeved, ARMPIT_HALF, ARMPIT_HALF_SLEEVELESS)[..., None] * unit[:, None, None] * turned[:, None, None]
+    give = ARMPIT_GIVE * unit[:, None, None]
+    half = torch.minimum(torch.maximum(outline[..., None], width - give), width + give)
+    return middle + across * half
 
 
 def _side(
@@ -265,20 +280,16 @@ def _side(
     end = torch.where(tucked, torch.maximum(own, frame.waist + BELOW_WAIST * unit), torch.where(snapped, frame.waist, own))
     share = torch.linspace(0, 1, BODY_ROWS + 1, device=unit.device)
     distance = level[..., None] * (1 - share) + end[:, None, None] * share  # (B, 2, rows)
-    at = distance / (ROW_SPAN * unit[:, None, None]) * (ROW_COUNT - 1)
     # under a waist band the outline is the lower garment's: the garment keeps the waist's width there
     seen = torch.where(tucked[:, None, None], torch.minimum(distance, frame.waist[:, None, None]), distance)
-    body = sample(frame.side, seen / (ROW_SPAN * unit[:, None, None]) * (ROW_COUNT - 1))
-    body = _clip(body, SIDE_HALF, unit)
+    body = _clip(_row_at(frame, seen)[2], SIDE_HALF, unit)
     wanted = measures.side_half * scale[:, None, None]
     half = torch.minimum(torch.maximum(wanted, body), EASE * body)
+    middle_at, across, _ = _row_at(frame, distance)
+    side = middle_at + across * half[..., None]
     # the first row is the armpit itself
-    middle_at, across = (sample(p.transpose(1, 2)[:, None].expand(-1, 2, -1, -1), at[:, :, None].expand(-1, -1, 2, -1)) for p in (frame.row_middle, frame.row_right))
-    sign = torch.tensor([-1.0, 1.0], device=unit.device)[None, :, None, None]
-    side = middle_at.transpose(2, 3) + sign * across.transpose(2, 3) * half[..., None]
     blend = (1 - torch.arange(BODY_ROWS + 1, device=unit.device) / 3).clamp(0, 1)[None, None, :, None]
-    offset = armpit[:, :, None] - side[:, :, :1]
-    side = side + offset * blend
+    side = side + (armpit[:, :, None] - side[:, :, :1]) * blend
     actual = (side[:, 1] - side[:, 0]).norm(dim=-1) / 2
     slope = (wanted.mean(1) / actual).clamp(*MIDDLE_SLOPE)
     yoke = slope[:, :1].expand(-1, YOKE_ROWS)
@@ -288,15 +299,6 @@ def _side(
 def _unit_vector(v: Tensor) -> tuple[Tensor, Tensor]:
     length = v.norm(dim=-1, keepdim=True).clamp_min(1e-3)
     return v / length, length[..., 0]
-
-
-def _curve(x: Tensor, table: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
-    """Piecewise linear function given by its knots."""
-    xs, ys = table
-    result = torch.full_like(x, ys[0])
-    for x0, x1, y0, y1 in zip(xs[:-1], xs[1:], ys[:-1], ys[1:], strict=True):
-        result = torch.where(x > x0, y0 + (y1 - y0) * ((x - x0) / (x1 - x0)).clamp(max=1), result)
-    return result
 
 
 def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
@@ -317,13 +319,11 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     normal2 = torch.where(same[..., None], normal2, -normal2)
     head_out, head_in = ((tip - shoulder) * along1).sum(-1), ((armpit - shoulder) * along1).sum(-1)
     wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
-    # length along the arm
-    foreshortened = SLEEVE_SHORTER * (length1 / (0.95 * unit)).clamp(0.65, 1.05)
-    outer, inner = (measures.sleeve[..., i] * scale[:, None] * foreshortened for i in (0, 1))
-    short = 0.5 * (head_out + outer + head_in + inner)
-    reach = measures.sleeve_reach[:, None].expand_as(arm)
-    length = torch.where(reach > LONG_FROM, _curve(reach, LONG_SLEEVE) * arm, short)
-    length = torch.minimum(length, WRIST_MOST * arm)
+    # length along the arm; the same share of it on both sides, however an arm is turned
+    straight = measures.sleeve_reach * measures.armpit * scale / frame.unit
+    cover = (SLEEVE_COVER[0] * straight + SLEEVE_COVER[1]).clamp(COVER_LEAST, WRIST_MOST)
+    length = cover[:, None] * arm
+    outer, inner = (measures.sleeve[..., i] * scale[:, None] for i in (0, 1))
     worn_end = frame.sleeve_end
     worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
     near = ((length - worn).abs() < SLEEVE_SNAP * arm) & (worn_end > 0.15)
@@ -357,7 +357,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     t = torch.linspace(0, 1, SLEEVE_ROWS + 1, device=unit.device)
     # a cap sleeve has next to no inner edge: its cuff slants
     capped = ((CAP_SLEEVE[1] - inner / unit) / (CAP_SLEEVE[1] - CAP_SLEEVE[0])).clamp(0, 1)
-    slant = capped * (0.5 * ((head_out + outer) - (head_in + inner))).clamp_min(0)
+    slant = torch.minimum(capped * (0.5 * ((head_out + outer) - (head_in + inner))).clamp_min(0), CAP_SLANT * unit)
     end_out = torch.maximum(length + slant, head_out + 0.1 * unit)
     end_in = torch.maximum(length - slant, head_in + 0.04 * unit)
     d_out = head_out[..., None] + (end_out - head_out)[..., None] * t

@@ -44,7 +44,7 @@ CLOTH_BEHIND_ARM = 0.03
 """A sleeved arm beside the trunk hides this much of the trunk's own edge."""
 TIP_OUT, TIP_UP = 0.025, 0.012
 """A set-in sleeve's seam lies this much outside and above where the joint's vertical leaves the body."""
-TIP_HEIGHT = (0.06, 0.23)
+TIP_HEIGHT = (0.06, 0.18)
 TOP_USUAL = ((0.22, 0.29), (0.50, 0.10))
 """Usual height of the shoulder above the joint line at two distances from the middle; used where hair hides it."""
 
