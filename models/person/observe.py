@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 
 from models.assets import PersonAssets, find
 from models.errors import AssetError, BodyNotVisible, NoPerson, PhotoTooSmall, SeveralPeople
+from models.person.masks import PERSON_LEVEL, Box, box_of, iou, only_around, overlap, unexplained
 from models.person.quiet import quiet_stderr
 from models.person.views import View, closer, second_looks, whole
 from models.types import FloatArray, Notice, Picture, Pose
@@ -27,39 +27,21 @@ from models.types import FloatArray, Notice, Picture, Pose
 MOST_PEOPLE = 3  # asked of the detector: the wearer and two more tell all that there is to decide
 SMALLEST_PERSON_PX = 160  # under it a sleeve is a dozen pixels wide
 SMALLEST_SIDE_PX = 64  # of the photo; smaller ones are not even looked at
-PERSON_LEVEL = 0.5  # a pixel is person from here on
 SEEN, SURELY_SEEN = 0.5, 0.9  # a landmark's visibility from which it is taken for visible
 SAME_PERSON_OVERLAP = 0.5  # of the smaller mask: one person found twice, or a part of them (hugging couples stay under 0.2)
 RIVAL_SHARE = 0.6  # a second person's torso from this share of the largest on makes the choice a guess
+OVERLOOKED_SHARE = 0.3  # of the wearer's pixels: so much unexplained person is looked at again
 LOOK_CLOSER_BELOW = 0.55  # of the photo's height or width: a smaller person is read again in a crop, where masks are finer
 STEADY_SHOULDERS = 0.15  # of the shoulder distance: what is found in a part of the photo stays put when looked at again; cups do not
 STEADY_MASK_IOU = 0.7  # of the two networks' masks, for the same reason
 SURE_MASK_IOU = 0.85  # of the two networks' masks: enough by itself for somebody who fills a photo
 FILLS_SIDES = 3  # borders of the photo that somebody touches who is too near for the detector to place well
 OUTSIDE_SLACK = 0.10  # of the shoulder distance: a shoulder joint this far outside the picture still lets the garment sit
-
+CHEST_REACH = 0.35  # of the shoulder distance, below the shoulders: less of the chest shows no garment
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 11, 12, 23, 24
 SHOULDERS = (LEFT_SHOULDER, RIGHT_SHOULDER)
 HIPS = (LEFT_HIP, RIGHT_HIP)
 CORE = (0, *SHOULDERS, *HIPS, 25, 26)  # nose, shoulders, hips, knees
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in px; right and bottom are exclusive."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    @property
-    def width(self) -> float:
-        return self.right - self.left
-
-    @property
-    def height(self) -> float:
-        return self.bottom - self.top
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +130,15 @@ class Observer:
         with self._lock:
             if not self._finalizer.alive:
                 raise RuntimeError("the observer is closed")
-            wearer, others = _choose(self._find(photo))
+            found = self._find(photo)
+            wearer, others = _choose(found)
+            selfie = self._segment(photo, wearer.view)
+            overlooked = self._overlooked(photo, selfie, found)
+            if overlooked:
+                wearer, others = _choose([*found, *overlooked])
+                selfie = self._segment(photo, wearer.view)
             _check(wearer, photo.shape[0], photo.shape[1])
-            selfie = _alone(self._segment(photo, wearer.view), wearer, others)
+            selfie = only_around(selfie, wearer.mask, [other.mask for other in others])
         notices = (Notice("several-people", "Several people are in the photo; the largest one is dressed."),) if others else ()
         return Observation(wearer.pose, wearer.box, wearer.mask, selfie, tuple(other.pose for other in others), notices)
 
@@ -182,15 +170,15 @@ class Observer:
         left, top = min(box.left, max(float(low[0]), 0.0)), min(box.top, max(float(low[1]), 0.0))
         right, bottom = max(box.right, min(float(high[0]), width)), max(box.bottom, min(float(high[1]), height))
         view = closer(photo, (left, top, right, bottom))
-        again = max(self._detect(photo, view), key=lambda other: _overlap(other.mask, person.mask), default=None)
-        return again if again is not None and _overlap(again.mask, person.mask) >= SAME_PERSON_OVERLAP else None
+        again = max(self._detect(photo, view), key=lambda other: overlap(other.mask, person.mask), default=None)
+        return again if again is not None and overlap(again.mask, person.mask) >= SAME_PERSON_OVERLAP else None
 
     def _confirmed(self, photo: Picture, person: _Found) -> _Found | None:
         """The person as a second look shows them; None where it shows nobody, or somebody else."""
         shoulders = list(SHOULDERS)
         padded = person.view.width > photo.shape[1] and person.view.height > photo.shape[0]
         if padded and (person.pose.visibility[shoulders] > SURELY_SEEN).all():
-            agreed = _iou(self._segment(photo, person.view), person.mask)
+            agreed = iou(self._segment(photo, person.view), person.mask)
             if agreed >= SURE_MASK_IOU and max(person.box.height / photo.shape[0], person.box.width / photo.shape[1]) > LOOK_CLOSER_BELOW:
                 return person
         again = self._again(photo, person)
@@ -200,7 +188,17 @@ class Observer:
         moved = np.linalg.norm(after - before, axis=1).max()
         if moved > STEADY_SHOULDERS * np.linalg.norm(before[0] - before[1]):
             return None
-        return again if _iou(self._segment(photo, again.view), again.mask) >= STEADY_MASK_IOU else None
+        return again if iou(self._segment(photo, again.view), again.mask) >= STEADY_MASK_IOU else None
+
+    def _overlooked(self, photo: Picture, selfie: FloatArray, found: list[_Found]) -> list[_Found]:
+        """People whom the segmenter sees and the detector, content with the first, has passed over."""
+        wearer_px = max(np.count_nonzero(person.mask > PERSON_LEVEL) for person in found)
+        people = []
+        for box in unexplained(selfie, [person.mask for person in found], OVERLOOKED_SHARE * wearer_px):
+            guesses = self._detect(photo, closer(photo, (box.left, box.top, box.right, box.bottom)))
+            new = [person for person in guesses if all(overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in found)]
+            people += [again for person in new if (again := self._confirmed(photo, person)) is not None]
+        return people
 
     def _detect(self, photo: Picture, view: View) -> list[_Found]:
         with quiet_stderr(self._talks):
@@ -213,7 +211,7 @@ class Observer:
             values = np.array([(mark.x, mark.y, mark.z, mark.visibility) for mark in landmarks], np.float32)
             xy, depth = view.to_photo(values[:, :2]), values[:, 2] * view.scale_x
             spread = view.mask_to_photo(mask.numpy_view().reshape(mask.height, mask.width), photo.shape[:2])
-            box = _box(spread)
+            box = box_of(spread)
             if box is not None:
                 people.append(_Found(Pose(xy, depth, values[:, 3].clip(0, 1)), spread, box, view))
         return people
@@ -279,52 +277,24 @@ def _distinct(found: Iterable[_Found]) -> list[_Found]:
     """Without the same person found twice: the larger finding stays."""
     kept: list[_Found] = []
     for person in sorted(found, key=lambda person: person.torso_px, reverse=True):
-        if all(_overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in kept):
+        if all(overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in kept):
             kept.append(person)
     return kept
 
 
 def _check(wearer: _Found, height: int, width: int) -> None:
-    """Raises where the person cannot be dressed: too small, or without shoulders in the picture."""
+    """Raises where the person cannot be dressed: too small, or without shoulders and chest in the picture."""
     if wearer.box.height < SMALLEST_PERSON_PX:
         raise PhotoTooSmall(f"The person is {wearer.box.height:.0f} pixels tall in the photo: at least {SMALLEST_PERSON_PX} are needed.")
-    shoulders = wearer.pose.xy[list(SHOULDERS)]
-    slack = OUTSIDE_SLACK * float(np.linalg.norm(shoulders[0] - shoulders[1]))
-    inside = (shoulders >= -slack).all() and (shoulders[:, 0] <= width - 1 + slack).all() and (shoulders[:, 1] <= height - 1 + slack).all()
+    shoulders, hips = wearer.pose.xy[list(SHOULDERS)], wearer.pose.xy[list(HIPS)].mean(0)
+    unit = float(np.linalg.norm(shoulders[0] - shoulders[1]))
+    down = hips - shoulders.mean(0)
+    chest = shoulders.mean(0) + CHEST_REACH * unit * down / max(float(np.linalg.norm(down)), 1.0)
+    needed = np.vstack([shoulders, chest])
+    inside = (needed >= -OUTSIDE_SLACK * unit).all() and (
+        needed <= [width - 1 + OUTSIDE_SLACK * unit, height - 1 + OUTSIDE_SLACK * unit]
+    ).all()
     if not inside or (wearer.pose.visibility[list(SHOULDERS)] < SEEN).all():
-        raise BodyNotVisible("The shoulders are not in the picture: please take the photo from the head to at least the chest.")
-
-
-def _alone(selfie: FloatArray, wearer: _Found, others: list[_Found]) -> FloatArray:
-    """The segmenter's mask without other people: patches that do not touch the wearer, and what another pose claims more."""
-    count, patches = cv2.connectedComponents((selfie > PERSON_LEVEL).astype(np.uint8), connectivity=8)
-    if count > 2:  # ground and one patch
-        touched = np.zeros(count, np.bool_)
-        touched[np.unique(patches[wearer.mask > PERSON_LEVEL])] = True
-        touched[0] = True
-        selfie = np.where(touched[patches], selfie, np.float32(0))
-    for other in others:
-        selfie = np.where(other.mask > wearer.mask, np.float32(0), selfie)
-    return selfie
-
-
-def _box(mask: FloatArray) -> Box | None:
-    """The bounding box of the person pixels; None where there are none."""
-    person = mask > PERSON_LEVEL
-    columns, rows = np.flatnonzero(person.any(0)), np.flatnonzero(person.any(1))
-    if not len(columns):
-        return None
-    return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-
-
-def _iou(first: FloatArray, second: FloatArray) -> float:
-    a, b = first > PERSON_LEVEL, second > PERSON_LEVEL
-    either = np.count_nonzero(a | b)
-    return float(np.count_nonzero(a & b) / either) if either else 0.0
-
-
-def _overlap(first: FloatArray, second: FloatArray) -> float:
-    """Share of the smaller of two masks that lies in the other."""
-    a, b = first > PERSON_LEVEL, second > PERSON_LEVEL
-    smaller = min(np.count_nonzero(a), np.count_nonzero(b))
-    return float(np.count_nonzero(a & b) / smaller) if smaller else 0.0
+        raise BodyNotVisible(
+            "The shoulders and the chest are not in the picture: please take the photo from the head to at least the chest."
+        )
