@@ -20,7 +20,7 @@ NECKS: dict[NeckStyle, tuple[float, float, float]] = {
     "v": (0.43, 0.74, 0.085),
     "scoop": (0.56, 0.62, 0.07),
     "boat": (0.66, 0.17, 0.06),
-    "polo": (0.47, 0.30, 0.09),
+    "polo": (0.55, 0.32, 0.09),
     "turtle": (0.42, 0.05, 0.05),
 }
 """Half width of the neck, depth of the front neckline, depth of the back neckline."""
@@ -181,11 +181,11 @@ def _back_neckline(front: Line, half: float, depth: float) -> Line:
 
 def _polo(half: float, depth: float) -> tuple[Line, Line, Line]:
     """Top corners, front line and back line of a turned-down collar that stands about the neck."""
-    corner = np.array([half * 0.80, -0.235])
+    corner = np.array([half * 0.70, -0.235])
     right = np.vstack(
         [
             bezier((0.0, depth), (0.10, depth * 0.62), (corner[0] * 0.92, depth * 0.05), corner, 32),
-            bezier(corner, (corner[0] + 0.055, corner[1] + 0.015), (half + 0.02, -0.12), (half, 0.0), 16)[1:],
+            bezier(corner, (corner[0] + 0.04, corner[1] + 0.01), (half - 0.03, -0.13), (half, 0.0), 16)[1:],
         ]
     )
     back = bezier((-corner[0], corner[1]), (-corner[0] * 0.5, corner[1] - 0.065), (corner[0] * 0.5, corner[1] - 0.065), corner, 40)

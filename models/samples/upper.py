@@ -212,12 +212,12 @@ def _polo_collar(table: Table, cut: UpperCut, collar: Line, style: UpperStyle, t
     stitch(table, points((-half, foot - 0.06), (half, foot - 0.06)), strength=0.16)
     for y in (throat + 0.18, throat + 0.44):
         button(table, 0.0, y, 0.034, (244, 242, 236) if sum(trim) > 250 else (80, 80, 88))
-    tip = np.array([neck[0] * 0.86, throat + 0.10])
-    heel = neck + np.array([0.115, 0.045])
+    tip = np.array([neck[0] * 0.74, throat + 0.10])
+    heel = neck
     leaf = np.vstack(
         [
             bezier((0.012, throat + 0.01), (0.11, throat * 0.60), (corner[0] * 0.90, throat * 0.05), corner, 32),
-            bezier(corner, (corner[0] + 0.06, corner[1] - 0.005), (heel[0] - 0.06, heel[1] - 0.16), heel, 20)[1:],
+            bezier(corner, (corner[0] + 0.05, corner[1] - 0.005), (heel[0] - 0.02, heel[1] - 0.14), heel, 20)[1:],
             bezier(heel, (heel[0] - 0.02, heel[1] + 0.10), (tip[0] + 0.05, tip[1] - 0.10), tip, 20)[1:],
             bezier(tip, (tip[0] - 0.12, tip[1] - 0.02), (0.12, throat + 0.05), (0.012, throat + 0.01), 20)[1:],
         ]
