@@ -193,11 +193,12 @@ class Observer:
     def _overlooked(self, photo: Picture, selfie: FloatArray, found: list[_Found]) -> list[_Found]:
         """People whom the segmenter sees and the detector, content with the first, has passed over."""
         wearer_px = max(np.count_nonzero(person.mask > PERSON_LEVEL) for person in found)
-        people = []
+        people: list[_Found] = []
         for box in unexplained(selfie, [person.mask for person in found], OVERLOOKED_SHARE * wearer_px):
-            guesses = self._detect(photo, closer(photo, (box.left, box.top, box.right, box.bottom)))
-            new = [person for person in guesses if all(overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in found)]
-            people += [again for person in new if (again := self._confirmed(photo, person)) is not None]
+            for person in self._detect(photo, closer(photo, (box.left, box.top, box.right, box.bottom))):
+                new = all(overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in [*found, *people])
+                if new and overlap(person.mask, selfie) >= STEADY_MASK_IOU:
+                    people.append(person)
         return people
 
     def _detect(self, photo: Picture, view: View) -> list[_Found]:
