@@ -64,7 +64,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
             try_ons(dresser, UploadMemory(int(settings.upload_memory_mb * MEGA)), metrics, settings),
             health(readiness, metrics, engine.version, engine.device),
             samples(studio),
-            pages(),
+            pages(settings),
         ],
         lifespan=[lifespan],
         exception_handlers=exception_handlers(metrics.answered),

@@ -54,6 +54,9 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     status: int
     detail: str
+    """This occurrence, in one plain sentence."""
+    remedy: str
+    """What the one who sent the request can do."""
     errors: tuple[FieldError, ...] = ()
 
 
@@ -115,14 +118,16 @@ def documented(*slugs: str) -> dict[int, ResponseSpec]:
             generate_examples=False,
             description="; ".join(kind.title for kind in kinds),
             media_type=MEDIA_TYPE,
-            examples=[Example(id=kind.slug, summary=kind.title, value=msgspec.to_builtins(_problem(kind, kind.remedy))) for kind in kinds],
+            examples=[
+                Example(id=kind.slug, summary=kind.title, value=msgspec.to_builtins(_problem(kind, kind.title + "."))) for kind in kinds
+            ],
         )
         for status, kinds in by_status.items()
     }
 
 
 def _problem(kind: ProblemType, detail: str, errors: Iterable[FieldError] = ()) -> Problem:
-    return Problem(type=kind.uri, title=kind.title, status=kind.status, detail=detail, errors=tuple(errors))
+    return Problem(kind.uri, kind.title, kind.status, detail, kind.remedy, tuple(errors))
 
 
 def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMap:
@@ -153,13 +158,13 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
         if error.status_code >= 500:
             return from_bug(request, error)
         kind = PROBLEM_TYPES[STATUS_SLUGS.get(error.status_code, "invalid-request")]
-        return respond(request, _problem(kind, kind.remedy), kind.slug, error.headers)
+        return respond(request, _problem(kind, kind.title + "."), kind.slug, error.headers)
 
     def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
         """The log gets the traceback (lines of code, no values), the client nothing of it."""
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         kind = PROBLEM_TYPES["internal-error"]
-        return respond(request, _problem(kind, kind.remedy), kind.slug)
+        return respond(request, _problem(kind, kind.title + "."), kind.slug)
 
     return {
         MuslinError: from_models,

@@ -6,6 +6,7 @@ Nothing of it contacts another host; the Content-Security-Policy says so to the 
 from __future__ import annotations
 
 import html
+import math
 from pathlib import Path
 from string import Template
 from typing import Any, Final
@@ -19,6 +20,7 @@ from litestar.static_files import create_static_files_router
 
 from service.negotiation import best
 from service.problems import PROBLEM_TYPES, ProblemType
+from service.settings import Settings
 
 WEB: Final = Path(__file__).parent.parent / "web"
 POLICY: Final = (
@@ -36,8 +38,9 @@ def _page(content: str | bytes, policy: str = POLICY, status: int = 200) -> Resp
     return Response(content, media_type=MediaType.HTML, headers=headers, status_code=status)
 
 
-def pages() -> Router:
-    index, icon = (WEB / "index.html").read_bytes(), (WEB / "favicon.svg").read_bytes()
+def pages(settings: Settings) -> Router:
+    index = Template((WEB / "index.html").read_text()).substitute(privacy=html.escape(_privacy(settings)))
+    icon = (WEB / "favicon.svg").read_bytes()
     explanation = Template((WEB / "problem.html").read_text())
 
     @get("/", include_in_schema=False)
@@ -65,6 +68,13 @@ def pages() -> Router:
         include_in_schema=False,
     )
     return Router("/", route_handlers=[demo, favicon, problem, files])
+
+
+def _privacy(settings: Settings) -> str:
+    """As long as anything that shows the person may live: the read photo and the finished pictures."""
+    minutes = math.ceil(max(settings.person_ttl_s, settings.result_ttl_s) / 60)
+    span = f"{minutes} minutes" if minutes < 60 else "an hour" if minutes == 60 else f"{math.ceil(minutes / 60)} hours"
+    return f"Your photo goes to this server only, stays in memory for {span} at most, and is never written to disk."
 
 
 def _explain(template: Template, kind: ProblemType) -> str:

@@ -209,7 +209,12 @@ def test_ctrl_c_ends_quietly(folder: Path, engine: FakeEngine, capsys: pytest.Ca
     assert engine.calls == ["close"]
 
 
-SERVE = "import sys; from service.cli import main; from tests.fakes import FakeEngine; sys.exit(main(sys.argv[1:], lambda settings: FakeEngine()))"
+SERVE = """
+import sys
+from service.cli import main
+from tests.fakes import FakeEngine
+sys.exit(main(sys.argv[1:], lambda settings: FakeEngine()))
+"""
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -1,0 +1,73 @@
+"""Alive at once, ready after warming up, and honest when that failed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx
+
+from models.errors import AssetError
+from models.interface import EngineProtocol
+from tests.fakes import FakeEngine, FakeGarment, FakePerson
+from tests.service.servers import serving
+from tests.service.test_try_ons import form, post
+
+
+class SlowStart(FakeEngine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_warm_up = threading.Event()
+
+    def warm_up(self) -> None:
+        self.may_warm_up.wait(10)
+        super().warm_up()
+
+
+def until_ready(client: httpx.Client) -> httpx.Response:
+    deadline = time.monotonic() + 10
+    while (answer := client.get("/health/ready")).status_code != 200 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return answer
+
+
+def test_ready_after_warming_up(photo: bytes, garment: bytes) -> None:
+    engine = SlowStart()
+    contract: EngineProtocol[FakePerson, FakeGarment] = engine
+    with serving(contract) as address, httpx.Client(base_url=address, timeout=20) as client:
+        assert client.get("/health/live").json() == {"status": "alive"}
+        waiting = client.get("/health/ready")
+        assert (waiting.status_code, waiting.json()) == (503, {"status": "warming-up"})
+        assert waiting.headers["retry-after"] == "1"
+        engine.may_warm_up.set()
+        assert until_ready(client).json() == {"status": "ready", "engine": "fake-1", "device": "cpu"}
+        assert post(client, form(photo, garment)).status_code == 200
+
+
+def test_a_failed_warm_up_is_told() -> None:
+    with serving(FakeEngine(warm_up_error=AssetError("A model file is missing."))) as address, httpx.Client(base_url=address) as client:
+        time.sleep(0.2)
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()) == (503, {"status": "failed", "detail": "A model file is missing."})
+        assert client.get("/health/live").status_code == 200
+
+
+def test_the_engine_is_closed_at_the_end(engine: FakeEngine) -> None:
+    with serving(engine) as address:
+        httpx.get(f"{address}/health/live")
+    assert engine.calls[-1] == "close"
+
+
+def test_every_answer_is_hardened(client: httpx.Client) -> None:
+    for path in ("/", "/schema", "/health/live", "/static/app.js", "/nothing", "/metrics"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["referrer-policy"] == "no-referrer", path
+    for path in ("/", "/schema"):
+        policy = client.get(path).headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self';")
+
+
+def test_static_files_stay_in_their_folder(client: httpx.Client) -> None:
+    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"):
+        assert client.get(path).status_code == 404
