@@ -22,6 +22,8 @@ SKIN_TONE_BLEND = (0.65, 0.35)
 """Tone of filled skin: neck and hands, face."""
 CHEST_DEPTH, CHEST_HALF = 0.44, 0.44
 """Skin is filled down to this far below the shoulder line (units), a little less at the sides: the height of a bandeau."""
+AXILLA = (1.45, 1.75)
+"""Round the upper arm, out to this many arm half widths, the fill is skin too: a raised arm has no cloth under it."""
 LOWER_CLOSE = 0.10
 """Gaps in the seen lower garment (a hand, a belt) up to twice this wide are filled with it."""
 UNDER_LAYER = (206.0, 202.0, 197.0)
@@ -33,6 +35,9 @@ ARM_FROM = 0.38
 SHARPEN = 3.0
 """Soft masks of hair and skin are steepened this much about one half, or what is below shines through."""
 WRINKLE_STRENGTH, WRINKLE_LIMITS = 0.5, (-0.28, 0.22)
+MOTTLED = (2.5, 4.5)
+"""Deviation between neighbouring pixels of the worn top (grey levels): plain cloth is under the first; from the second
+on it is patterned all over and none of its lightness is carried over."""
 GRAIN = 2.2
 
 
@@ -72,7 +77,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body) -> Plate:
     trunk_y = (points - body.middle) @ body.up / unit
     below = _below_waist(body, points)
     removed = _removed(photo, q, labels, body, reach, place, from_nose, trunk_y)
-    fill, skin_fill = _fill(photo, q, labels, body, removed, from_nose, below, reach)
+    fill, skin_fill = _fill(photo, q, labels, body, removed, from_nose, below, reach, place)
     plate = photo.astype(np.float32)
     plate += (fill - plate) * removed[..., None]
     plate_u8 = np.where(removed[..., None] > 0, np.clip(np.rint(plate), 0, 255), photo).astype(np.uint8)
@@ -207,6 +212,7 @@ def _fill(
     from_nose: FloatArray,
     below: FloatArray,
     reach: FloatArray,
+    place: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """What to show where the old top was: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1.
 
@@ -236,7 +242,8 @@ def _fill(
     arms = ramp(reach.min(0), 1.0 + edge_px, 1.0 - edge_px)
     trunk = _trunk_mask(body, (width, height))
     edge = -CHEST_DEPTH * np.clip(1.15 - (np.abs(across) / CHEST_HALF) ** 4, 0.6, 1)
-    chest = np.maximum(ramp(over, edge - 0.006, edge + 0.006), arms * (1 - trunk))
+    shoulder = np.maximum(*(ramp(reach[k], AXILLA[1], AXILLA[0]) * ramp(place[k], 0.75, 0.55) for k in (0, 1)))
+    chest = np.maximum(ramp(over, edge - 0.006, edge + 0.006), np.maximum(arms * (1 - trunk), shoulder))
     on_body = bare * chest[..., None] + layer * (1 - chest[..., None])
     # below the waist line the lower garment goes on, as wide as it is seen to be
     lower = _shrink(small_labels == Label.LOWER, 2) * clean
@@ -246,7 +253,7 @@ def _fill(
             cv2.MORPH_CLOSE,
             cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(1, round(LOWER_CLOSE * unit * scale)) + 1,) * 2),
         )
-        share = ramp(below, -1.5, 1.5)
+        share = ramp(below, -1.5, 1.5) * (1 - arms)
         wide = large(_soft(cloth, 1.0))
         on_body = on_body * (1 - share[..., None]) + large(pull_push(small, lower.astype(np.float32))) * share[..., None]
         chest = chest * (1 - share)
@@ -332,9 +339,13 @@ def _wrinkles(photo: Picture, q: FloatArray, unit: float) -> FloatArray:
         ratio = cv2.GaussianBlur(numerator, (0, 0), sigma / step) / np.maximum(cv2.GaussianBlur(denominator, (0, 0), sigma / step), 1e-3)
         return cv2.resize(ratio, (light.shape[1], light.shape[0]), interpolation=cv2.INTER_LINEAR)
 
+    # mottled and knitted cloth has as much contrast from pixel to pixel as from fold to fold: that is its pattern
+    near = cv2.GaussianBlur(light * inside, (0, 0), 1) / np.maximum(cv2.GaussianBlur(inside, (0, 0), 1), 1e-3)
+    fine = float(np.median(np.abs(near - blur(3.5))[inside > 0]) * 1.48 * np.exp(middle))
+    smooth = float(np.clip((MOTTLED[1] - fine) / (MOTTLED[1] - MOTTLED[0]), 0, 1))
     band = blur(3.5) - blur(0.16 * unit)
     plain = float(trust.sum() / inside.sum())
     dense = np.clip(cv2.GaussianBlur(trust, (0, 0), 6) * 1.5 - 0.3, 0, 1)
     # dark cloth hides its folds in noise
-    strength = WRINKLE_STRENGTH * plain * float(np.clip((np.exp(middle) - 45) / 70, 0.15, 1))
+    strength = WRINKLE_STRENGTH * plain * smooth * float(np.clip((np.exp(middle) - 45) / 70, 0.15, 1))
     return np.exp(np.clip(band * strength * dense, *WRINKLE_LIMITS)).astype(np.float32)

@@ -34,6 +34,8 @@ ARM_RADII = (0.122, 0.098, 0.062)
 """Usual half widths of a bare arm at shoulder, elbow and wrist, in units."""
 STEADY = 3
 """Outlines of arms are running medians over this many samples to either side."""
+ARM_FACTOR = (0.75, 1.6)
+"""Arms differ from the usual by at most these factors."""
 OUTLINE_TO = 0.46
 """The silhouette beside an arm is looked for up to this far from the bone."""
 SIDE_FROM, SIDE_TO, SIDE_USUAL = 0.25, 0.95, 0.55
@@ -264,7 +266,6 @@ def _arm_radius(labels: LabelMap, joints: FloatArray, unit: float) -> FloatArray
     usual = _usual_radius(unit)
     points, normal = _across(joints)
     steps = np.arange(0, 0.22, 0.006) * unit
-    ratios = []
     widths = []
     for sign in (-1, 1):
         seen = look_up(labels, points[:, None] + sign * normal[:, None] * steps[None, :, None])
@@ -272,11 +273,16 @@ def _arm_radius(labels: LabelMap, joints: FloatArray, unit: float) -> FloatArray
         open_end = np.take_along_axis(seen, end[:, None], 1)[:, 0] == Label.BACKGROUND
         widths.append(np.where(open_end, steps[end], np.nan))
     both = (widths[0] + widths[1]) / 2
-    inner = slice(3, ARM_COUNT - 3)
-    ratios = (both / usual)[inner]
-    ratios = ratios[np.isfinite(ratios) & (np.minimum(widths[0], widths[1])[inner] > 0.02 * unit)]
-    factor = float(np.clip(np.median(ratios), 0.75, 1.35)) if len(ratios) >= 5 else 1.0
-    return (usual * factor).astype(np.float32)
+    ratio = np.where(np.minimum(widths[0], widths[1]) > 0.02 * unit, both / usual, np.nan)
+    ratio[:3] = ratio[-3:] = np.nan
+    steady = _steady(ratio)
+    seen = steady > 0
+    if seen.sum() < 5:
+        return usual
+    # what is seen nearest tells how strong the arm is where cloth hides it
+    place = np.arange(ARM_COUNT)
+    factor = np.clip(np.interp(place, place[seen], steady[seen]), *ARM_FACTOR)
+    return (usual * np.convolve(np.pad(factor, 4, mode="edge"), np.full(9, 1 / 9), "valid")).astype(np.float32)
 
 
 def outward_normals(joints: FloatArray, outward: FloatArray) -> FloatArray:
