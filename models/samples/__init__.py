@@ -1,9 +1,23 @@
-"""Samples of our own: drawn packshots with known landmarks."""
+"""Samples of our own: drawn packshots with known landmarks, and photos of people that may be shown anywhere."""
 
 from models.samples.lower import TrouserStyle, draw_trousers
 from models.samples.packshots import packshot, packshot_names, packshots
+from models.samples.person import SamplePerson, sample_people, sample_person
 from models.samples.studio import Packshot
 from models.samples.styles import UpperStyle
 from models.samples.upper import draw_dress, draw_upper
 
-__all__ = ["Packshot", "TrouserStyle", "UpperStyle", "draw_dress", "draw_trousers", "draw_upper", "packshot", "packshot_names", "packshots"]
+__all__ = [
+    "Packshot",
+    "SamplePerson",
+    "TrouserStyle",
+    "UpperStyle",
+    "draw_dress",
+    "draw_trousers",
+    "draw_upper",
+    "packshot",
+    "packshot_names",
+    "packshots",
+    "sample_people",
+    "sample_person",
+]
