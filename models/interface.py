@@ -103,8 +103,8 @@ class EngineProtocol(Protocol[P, G]):
 
     def read_person(self, photo: Picture) -> P: ...
 
-    def read_garment(self, picture: Picture, category: Category | None) -> G:
-        """`category` None: found from the outline."""
+    def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> G:
+        """`category` None: found from the outline. `alpha` (H, W) 0..255: the picture's own transparency, where it has one."""
         ...
 
     def try_on(self, batch: Sequence[Fitting[P, G]]) -> list[TryOn]: ...

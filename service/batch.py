@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from models.images import decode
+from models.images import Decoded, decode
 from models.interface import EngineProtocol, Fitting, G, P
-from models.types import Category, Notice, Picture, Tuck
+from models.types import Category, Notice, Tuck
 from service.categories import parse_categories
 from service.explain import slug_and_detail, write_error, write_result
 
@@ -127,10 +127,10 @@ class Batch(Generic[P, G]):
                         garments.pop(garment, None)
 
     def read_person(self, path: Path) -> Reading[P]:
-        return _read(path, self._engine.read_person)
+        return _read(path, lambda decoded: self._engine.read_person(decoded.picture))
 
     def read_garment(self, garment: GarmentFile) -> Reading[G]:
-        return _read(garment.path, lambda picture: self._engine.read_garment(picture, garment.category))
+        return _read(garment.path, lambda decoded: self._engine.read_garment(decoded.picture, garment.category, decoded.alpha))
 
     def draw(self, person: Reading[P], garments: Sequence[Reading[G]], folder: Path) -> str | None:
         """Draws into `folder`; returns the error's slug, or None."""
@@ -155,11 +155,11 @@ class Batch(Generic[P, G]):
         return None
 
 
-def _read(path: Path, read: Callable[[Picture], R]) -> Reading[R]:
+def _read(path: Path, read: Callable[[Decoded], R]) -> Reading[R]:
     begin = time.perf_counter()
     try:
         decoded = decode(path.read_bytes())
-        value = read(decoded.picture)
+        value = read(decoded)
     except Exception as error:  # noqa: BLE001 (raised again for each case that needs it)
         return Reading(None, error, 1000 * (time.perf_counter() - begin))
     return Reading(value, None, 1000 * (time.perf_counter() - begin), decoded.notices)

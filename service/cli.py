@@ -140,6 +140,8 @@ def _try_on(options: argparse.Namespace, settings: Settings, engine: MakeEngine)
     except ValueError as error:
         raise CommandError(str(error)) from None
     files = [GarmentFile(path, category) for path, category in zip(options.garment, categories, strict=True)]
+    if not options.output.parent.is_dir():
+        raise CommandError(f"{options.output.parent}: there is no such folder.")
     for path in (options.photo, *options.garment):
         path.open("rb").close()  # a wrong name should not cost the seconds of loading the models
     with _closing(engine(settings)) as ready:

@@ -213,7 +213,7 @@ class Dresser(Generic[P, G]):
     async def _read_garment(self, upload: GarmentUpload, garment_digest: str, name: str, stages: Stages) -> tuple[G, tuple[Notice, ...]]:
         async def read() -> tuple[G, tuple[Notice, ...]]:
             decoded = await self._codecs.run(stages.timed("decode", lambda: decode(upload.picture, self._limits)))
-            work = stages.timed("read_garment", lambda: self._engine.read_garment(decoded.picture, upload.category))
+            work = stages.timed("read_garment", lambda: self._engine.read_garment(decoded.picture, upload.category, decoded.alpha))
             return await self._device.run(work), decoded.notices
 
         try:

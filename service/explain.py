@@ -80,4 +80,7 @@ def _write_map(path: Path, labels: LabelMap) -> None:
 
 
 def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
-    (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    lines = (
+        f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in report.items()
+    )  # a line a key: easy to read and to grep
+    (folder / "report.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -158,13 +158,16 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
         if error.status_code >= 500:
             return from_bug(request, error)
         kind = PROBLEM_TYPES[STATUS_SLUGS.get(error.status_code, "invalid-request")]
-        return respond(request, _problem(kind, kind.title + "."), kind.slug, error.headers)
+        detail = {404: "Nothing is served at this address.", 405: f"{request.method} is not possible at this address."}
+        return respond(
+            request, _problem(kind, detail.get(error.status_code, "The request cannot be understood.")), kind.slug, error.headers
+        )
 
     def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
         """The log gets the traceback (lines of code, no values), the client nothing of it."""
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
         kind = PROBLEM_TYPES["internal-error"]
-        return respond(request, _problem(kind, kind.title + "."), kind.slug)
+        return respond(request, _problem(kind, "Something went wrong inside the service."), kind.slug)
 
     return {
         MuslinError: from_models,

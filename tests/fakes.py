@@ -16,7 +16,7 @@ import numpy as np
 from models import errors
 from models.errors import MuslinError
 from models.interface import Explanation, Fitting, TryOn
-from models.types import Category, Label, Notice, Picture
+from models.types import Category, Label, LabelMap, Notice, Picture
 
 MARKS: tuple[type[Exception], ...] = (
     errors.NoPerson,
@@ -92,8 +92,8 @@ class FakeEngine:
         notices = (Notice("several-people", "The largest person was dressed."),) if photo[0, 0].tolist() == [9, 9, 9] else ()
         return FakePerson(photo, notices=notices)
 
-    def read_garment(self, picture: Picture, category: Category | None) -> FakeGarment:
-        self._called("read_garment")
+    def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> FakeGarment:
+        self._called("read_garment" if alpha is None else "read_garment by alpha")
         _look(picture)
         tall = picture.shape[0] > 2 * picture.shape[1]
         return FakeGarment(picture, category or (Category.LOWER if tall else Category.UPPER))

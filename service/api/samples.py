@@ -83,7 +83,8 @@ def samples(studio: Studio) -> Router:
     @get("/", include_in_schema=False, sync_to_thread=True)
     def list_samples() -> Samples:
         people = tuple(
-            SamplePicture(name, title, f"/samples/people/{name}", f"/samples/people/{name}", credit) for name, title, credit, _ in _people()
+            SamplePicture(p.name, p.name.capitalize(), f"/samples/people/{p.name}", f"/samples/people/{p.name}", f"{p.credit}; {p.licence}")
+            for p in wardrobe.sample_people()
         )
         garments = tuple(
             SamplePicture(o.name, o.title, f"/samples/garments/{o.name}", f"/samples/garments/{o.name}/thumbnail", None, o.category)
@@ -106,16 +107,11 @@ def samples(studio: Studio) -> Router:
     return Router("/samples", route_handlers=[list_samples, person, garment, thumbnail])
 
 
-def _people() -> list[tuple[str, str, str | None, Picture]]:
-    """(name, title, credit, picture) of each sample person."""
-    return [(p.name, p.title, p.credit, p.picture) for p in getattr(wardrobe, "sample_people", tuple)()]
-
-
 def _person(name: str) -> Picture:
-    for known, _, _, picture in _people():
-        if known == name:
-            return picture
-    raise NotFoundException
+    try:
+        return wardrobe.sample_person(name).picture
+    except KeyError:
+        raise NotFoundException from None
 
 
 def _packshot(name: str, size: tuple[int, int]) -> Picture:

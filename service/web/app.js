@@ -16,7 +16,7 @@ let uploads = 0;
 function addTile(box, kind, item, { select = false } = {}) {
   const tile = document.createElement("label");
   tile.className = "tile";
-  tile.title = item.credit ? `${item.title} (${item.credit})` : item.title;
+  tile.title = item.title;
   const radio = Object.assign(document.createElement("input"), { type: "radio", name: kind, value: item.name });
   const face = Object.assign(document.createElement("span"), { className: "face" });
   const picture = Object.assign(document.createElement("img"), { src: item.thumbnail_url, alt: "", loading: "lazy", decoding: "async" });
@@ -63,6 +63,7 @@ function showPerson(person) {
   $("details").hidden = true;
   $("download").hidden = true;
   $("says").replaceChildren();
+  $("credit").textContent = person.credit ? `Photo: ${person.credit}.` : "";
   if (!chosen.garment) hint("Now pick a garment");
 }
 

@@ -12,6 +12,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -152,7 +153,9 @@ def chromium(profile: Path) -> Iterator[Browser]:
     theirs_in, ours_out = (fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in os.pipe())
     ours_in, theirs_out = (fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in os.pipe())
     command = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "chromium", program, *FLAGS, f"--user-data-dir={profile}"]
-    process = subprocess.Popen(command, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     os.close(theirs_in)
     os.close(theirs_out)
     browser = Browser(ours_out, ours_in)
@@ -161,11 +164,11 @@ def chromium(profile: Path) -> Iterator[Browser]:
     finally:
         with contextlib.suppress(OSError, RuntimeError, queue.Empty):
             browser.call("Browser.close")
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its helpers may outlive it for a while and hold the pipes
+        process.wait()
         os.close(ours_out)
         browser._reader.join(5)
         os.close(ours_in)

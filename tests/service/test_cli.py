@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import GarmentNotIsolated, MuslinError, NoPerson
+from models.assets import PersonAssets
+from models.errors import AssetError, GarmentNotIsolated, MuslinError, NoPerson
 from models.images import decode, encode
 from models.interface import EngineProtocol
 from service.cli import main
@@ -78,7 +80,7 @@ def test_try_on_explains(folder: Path, engine: FakeEngine) -> None:
         (("a.png", "z.png", "-o", "o.png"), "z.png: The fake was asked for GarmentNotIsolated."),
         (("c.png", "x.png", "-o", "o.png"), "c.png: This is not a picture"),
         (("a.png", "x.png", "-o", "o.bmp"), "o.bmp: the picture's name must end in"),
-        (("a.png", "x.png", "-o", "no/such/o.png"), "o.png: No such file"),
+        (("a.png", "x.png", "-o", "no/such/o.png"), "no/such: there is no such folder."),
         (("a.png", "x.png", "-o", "o.png", "--category", "upper", "--category", "lower"), "1 garments and 2 categories"),
     ],
 )
@@ -247,6 +249,34 @@ def test_serve_says_when_the_port_is_taken() -> None:
             _, errors = process.communicate(timeout=20)
     assert process.returncode == 2
     assert errors == f"muslin: Cannot listen on 127.0.0.1 port {port}: Address already in use.\n"
+
+
+def test_assets_fetches_what_is_missing_and_says_where_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def missing(_: Path | None) -> PersonAssets:
+        raise AssetError("Nothing there.")
+
+    def fetched(folder: Path | None, *, store_url: str | None, multiclass: bool, progress: Callable[[str, int, int], None]) -> PersonAssets:
+        for done in (0, 50, 100):
+            progress("pose", done, 100)
+        assert (folder, store_url, multiclass) == (Path("/models"), "https://mirror.example/m", False)
+        return PersonAssets(Path("/models/pose.task"), Path("/models/selfie.tflite"))
+
+    monkeypatch.setattr("service.cli.find", missing)
+    monkeypatch.setattr("service.cli.fetch", fetched)
+    monkeypatch.setenv("MUSLIN_ASSETS_DIR", "/models")
+    monkeypatch.setenv("MUSLIN_MODEL_STORE_URL", "https://mirror.example/m")
+    assert main(["assets"]) == 0
+    assert capsys.readouterr().out == "/models/pose.task\n/models/selfie.tflite\n"
+
+
+def test_assets_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(*_: object, **__: object) -> PersonAssets:
+        raise AssetError("The disk is full.")
+
+    monkeypatch.setattr("service.cli.find", fails)
+    monkeypatch.setattr("service.cli.fetch", fails)
+    assert main(["assets"]) == 2
+    assert capsys.readouterr().err.endswith("muslin: The disk is full.\n")
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

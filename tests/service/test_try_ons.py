@@ -132,6 +132,16 @@ def test_notices_name_what_they_are_about(client: httpx.Client, garment: bytes) 
     assert post(client, parts).headers["muslin-notices"] == "several-people;about=photo, animated;about=garment-1"
 
 
+def test_a_garment_that_was_cut_out_is_read_by_its_transparency(client: httpx.Client, engine: FakeEngine, photo: bytes) -> None:
+    cut_out = io.BytesIO()
+    alpha = Image.fromarray(np.triu(np.full((96, 64), 255, np.uint8)))
+    picture = Image.fromarray(drawn(2))
+    picture.putalpha(alpha)
+    picture.save(cut_out, "PNG")
+    assert post(client, form(photo, cut_out.getvalue())).status_code == 200
+    assert "read_garment by alpha" in engine.calls
+
+
 def test_the_same_again_comes_from_the_cache(client: httpx.Client, engine: FakeEngine, photo: bytes, garment: bytes) -> None:
     first, second = (post(client, form(photo, garment), "application/json") for _ in range(2))
     assert re.fullmatch(r"muslin; hit; ttl=3[56]\d\d", second.headers["cache-status"])
