@@ -143,15 +143,23 @@ class Browser:
                     self._tabs[message["sessionId"]].heard(message["method"], message["params"])
 
 
+def _pipe() -> tuple[int, int]:
+    """Both ends above 20: the browser's must end up at 3 and 4, where bash puts them, and not overwrite each other on the way."""
+    low = os.pipe()
+    high = (fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, 20), fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, 20))
+    for end in low:
+        os.close(end)
+    return high
+
+
 @contextlib.contextmanager
 def chromium(profile: Path) -> Iterator[Browser]:
     """A fresh browser with `profile` as its folder, closed at the end."""
     program = chromium_program()
     if program is None:
         raise RuntimeError("No Chromium is installed: apt-get install chromium.")
-    # The browser reads file descriptor 3 and writes 4; ours are moved out of the way first, so that bash can put them there.
-    theirs_in, ours_out = (fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in os.pipe())
-    ours_in, theirs_out = (fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in os.pipe())
+    theirs_in, ours_out = _pipe()
+    ours_in, theirs_out = _pipe()
     command = ["bash", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "chromium", program, *FLAGS, f"--user-data-dir={profile}"]
     process = subprocess.Popen(
         command, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
