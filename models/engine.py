@@ -19,15 +19,17 @@ from models.compose.plate import make_plate
 from models.drape.cut import Garment, Measures, cut
 from models.drape.targets import Frame, Placement, place, tuck_code
 from models.drape.warp import Topology, Warp, layers, warp
-from models.errors import CategoryNotSupported
+from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
 from models.interface import Explanation, Fitting, TryOn
 from models.person.body import Body, measure_body
-from models.types import Category, LabelMap, Notice, Picture, Pose
+from models.types import BoolArray, Category, Label, LabelMap, Notice, PersonParse, Picture, Pose
 
 if TYPE_CHECKING:
-    from models.person.observe import Observer
+    from models.person.observe import Observation, Observer
 
 VERSION = "0.1.0"
+WORN_LEAST = 0.02
+"""A worn garment must fill this share of its picture."""
 WORK_LONG_SIDE_PX = 2048
 """Larger photos are reduced to this for work, and composed back at their own size."""
 
@@ -97,18 +99,12 @@ class Engine:
 
         Raises NoPerson, SeveralPeople, BodyNotVisible, PhotoTooSmall.
         """
-        from models.person.observe import Observer
-        from models.person.parsing import parse_person
-
         scale = min(1.0, WORK_LONG_SIDE_PX / max(photo.shape[:2]))
         work = photo
         if scale < 1:
             size = (round(photo.shape[1] * scale), round(photo.shape[0] * scale))
             work = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-        if self._observer is None:
-            self._observer = Observer(self._assets_dir)
-        seen = self._observer.observe(work)
-        parse = parse_person(work, seen.pose, seen.pose_mask, seen.selfie_mask)
+        seen, parse = self._look(work)
         body = measure_body(seen.pose, parse)
         plate = make_plate(work, parse, body)
         return Person(
@@ -123,14 +119,44 @@ class Engine:
             notices=(*seen.notices, *parse.notices),
         )
 
-    def read_garment(self, picture: Picture, category: Category | None) -> Garment:
-        """Reads a garment picture (H, W, 3) uint8; `category` None: found from its outline.
+    def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> Garment:
+        """Reads a garment picture (H, W, 3) uint8; `category` None: found from its outline; `alpha` (H, W) its own transparency.
 
         Raises GarmentNotIsolated, GarmentNotReadable, CategoryNotSupported.
         """
         from models.garment import read_garment_picture
 
-        return cut(read_garment_picture(picture, category), self._device)
+        try:
+            reading = read_garment_picture(picture, category, alpha)
+        except GarmentNotIsolated as not_isolated:
+            # perhaps somebody wears it: then the person's parse tells where the cloth is
+            worn = self._worn_upper(picture)
+            if worn is None:
+                raise
+            try:
+                reading = read_garment_picture(picture, category or Category.UPPER, worn_mask=worn)
+            except GarmentError:
+                raise not_isolated from None
+        return cut(reading, self._device)
+
+    def _worn_upper(self, picture: Picture) -> BoolArray | None:
+        """Where a person in a garment picture wears an upper garment; None without a person."""
+        try:
+            seen, parse = self._look(picture)
+        except PersonError:
+            return None
+        del seen
+        worn: BoolArray = parse.labels == Label.UPPER
+        return worn if worn.mean() > WORN_LEAST else None
+
+    def _look(self, picture: Picture) -> tuple[Observation, PersonParse]:
+        from models.person.observe import Observer
+        from models.person.parsing import parse_person
+
+        if self._observer is None:
+            self._observer = Observer(self._assets_dir)
+        seen = self._observer.observe(picture)
+        return seen, parse_person(picture, seen.pose, seen.pose_mask, seen.selfie_mask)
 
     @torch.inference_mode()
     def try_on(self, batch: Sequence[Fitting[Person, Garment]]) -> list[TryOn]:

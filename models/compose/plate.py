@@ -35,6 +35,11 @@ ARM_FROM = 0.38
 SHARPEN = 3.0
 """Soft masks of hair and skin are steepened this much about one half, or what is below shines through."""
 WRINKLE_STRENGTH, WRINKLE_LIMITS = 0.5, (-0.28, 0.22)
+REST_REACH = 0.30
+"""Cloth that the parse took for background is looked for this far (units) from the old top: beyond an arm."""
+FAR_FROM_CLOTH, FAR_TRUST = 0.10, 0.97
+"""Background nearer to the old top than this (units) counts this much less where hidden background is filled in: it may
+be cloth that the parse left out, or lie in its shadow."""
 MOTTLED = (2.5, 4.5)
 """Deviation between neighbouring pixels of the worn top (grey levels): plain cloth is under the first; from the second
 on it is patterned all over and none of its lightness is carried over."""
@@ -172,12 +177,13 @@ def _removed(
     if main.any():
         background = _shrink(q[Label.BACKGROUND] > 0.9, rim)
         small = cv2.resize(photo, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA).astype(np.float32)
-        weight = cv2.resize(background.astype(np.float32), (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA)
-        ground = cv2.resize(pull_push(small, weight), (photo.shape[1], photo.shape[0]))
+        far = 1 - FAR_TRUST * _grow(upper > 0.5, FAR_FROM_CLOTH * unit)
+        weight = cv2.resize(background * far, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_AREA)
+        ground = cv2.resize(pull_push(small, weight.astype(np.float32)), (photo.shape[1], photo.shape[0]))
         colour = np.median(photo[(labels == Label.UPPER) & main], 0) if ((labels == Label.UPPER) & main).any() else np.zeros(3)
         differs = _soft(np.abs(photo - ground).max(-1), 1.0) > 7
         alike = np.abs(photo - colour).max(-1) < 40
-        rest = (labels == Label.BACKGROUND) & (_grow(upper > 0.5, 0.13 * unit) > 0) & differs & alike
+        rest = (labels == Label.BACKGROUND) & (_grow(main & (upper > 0.5), REST_REACH * unit) > 0) & differs & alike
         rest = cv2.morphologyEx(cv2.morphologyEx(rest.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 9))), cv2.MORPH_OPEN, np.ones((3, 3)))
         old = np.maximum(old, _soft(_grow(rest, 3), 1.5) * (labels != Label.SKIN) * (labels != Label.HAIR))
     old *= from_nose > FACE_KEEP
@@ -232,7 +238,9 @@ def _fill(
     def large(picture: FloatArray) -> FloatArray:
         return cv2.resize(picture.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
 
-    ground = large(pull_push(small, (_shrink(background > 0.9, 2) * clean).astype(np.float32)))
+    cloth = cv2.resize(q[Label.UPPER], size, interpolation=cv2.INTER_AREA) > 0.5
+    far = 1 - FAR_TRUST * _grow(cloth, FAR_FROM_CLOTH * body.unit_px * scale)
+    ground = large(pull_push(small, (_shrink(background > 0.9, 2) * clean * far).astype(np.float32)))
     bare, layer = (large(p) for p in _bare_and_layer(small, small_labels, body, points, nose_small, clean, scale))
     unit = body.unit_px
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)

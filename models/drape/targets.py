@@ -43,10 +43,10 @@ SIDE_HALF = (0.42, 0.80)
 EASE = 1.10
 """A garment's side stands off the worn outline by at most this factor."""
 MIDDLE_SLOPE = (0.80, 1.15)
-SLEEVE_COVER = (0.76, -0.30)
-"""Share of the arm that a sleeve covers = first * its straight length in units + second: what is spent on the shoulder
-above the joint, and on the slack of a sleeve that hangs instead of lying flat. Two points are measured (a short and an
-elbow sleeve, worn and as packshots), the wrist is where long sleeves end."""
+SLEEVE_COVER = ((0.36, 0.70, 1.0, 1.55), (0.0, 0.235, 0.46, 1.0))
+"""Straight length of a sleeve in units -> share of the arm that it covers: some is spent on the shoulder above the
+joint, and a hanging sleeve is slacker than a flat one. The middle two were measured on sleeves seen both ways; from the
+last on it is a long sleeve and ends at the wrist."""
 COVER_LEAST = 0.04
 WRIST_MOST = 1.02
 SLEEVE_SNAP = 0.10
@@ -275,7 +275,9 @@ def _side(
         (above_hips < WORN_OUT[1][0]) & (frame.hem_ratio > WORN_OUT[1][1])
     )
     wants_in = torch.where(tuck > 1.5, torch.zeros_like(known), (tuck > 0.5) | ~worn_out)
-    tucked = known & wants_in & (own > frame.waist + TUCK_FROM * unit)
+    # asked for, even a rather short top is drawn down into the waist band
+    short_by = torch.where((tuck > 0.5) & (tuck < 1.5), torch.full_like(tuck, -HEM_SNAP), torch.full_like(tuck, TUCK_FROM))
+    tucked = known & wants_in & (own > frame.waist + short_by * unit)
     snapped = known & ~wants_in & ((own - frame.waist).abs() < HEM_SNAP * unit) & (tuck < 1.5)
     end = torch.where(tucked, torch.maximum(own, frame.waist + BELOW_WAIST * unit), torch.where(snapped, frame.waist, own))
     share = torch.linspace(0, 1, BODY_ROWS + 1, device=unit.device)
@@ -301,6 +303,15 @@ def _unit_vector(v: Tensor) -> tuple[Tensor, Tensor]:
     return v / length, length[..., 0]
 
 
+def _piecewise(x: Tensor, table: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
+    """Piecewise linear function given by its knots, held beyond them."""
+    xs, ys = table
+    result = torch.full_like(x, ys[0])
+    for x0, x1, y0, y1 in zip(xs[:-1], xs[1:], ys[:-1], ys[1:], strict=True):
+        result = result + (y1 - y0) * ((x - x0) / (x1 - x0)).clamp(0, 1)
+    return result
+
+
 def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
     """Outer and inner edges along the bent arm, and where (0..2) the sleeves end."""
     unit = frame.unit[:, None]
@@ -321,7 +332,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
     # length along the arm; the same share of it on both sides, however an arm is turned
     straight = measures.sleeve_reach * measures.armpit * scale / frame.unit
-    cover = (SLEEVE_COVER[0] * straight + SLEEVE_COVER[1]).clamp(COVER_LEAST, WRIST_MOST)
+    cover = _piecewise(straight, SLEEVE_COVER).clamp(COVER_LEAST, WRIST_MOST)
     length = cover[:, None] * arm
     outer, inner = (measures.sleeve[..., i] * scale[:, None] for i in (0, 1))
     worn_end = frame.sleeve_end
