@@ -46,6 +46,13 @@ def client(engine: FakeEngine) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
+def shared() -> Iterator[httpx.Client]:
+    """Of one service for all tests that leave nothing behind which another could notice."""
+    with serving(FakeEngine()) as address, httpx.Client(base_url=address, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Redis server of our own."""
     folder: Path = tmp_path_factory.mktemp("redis")

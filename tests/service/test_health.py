@@ -58,16 +58,16 @@ def test_the_engine_is_closed_at_the_end(engine: FakeEngine) -> None:
     assert engine.calls[-1] == "close"
 
 
-def test_every_answer_is_hardened(client: httpx.Client) -> None:
+def test_every_answer_is_hardened(shared: httpx.Client) -> None:
     for path in ("/", "/schema", "/health/live", "/static/app.js", "/nothing", "/metrics"):
-        headers = client.get(path).headers
+        headers = shared.get(path).headers
         assert headers["x-content-type-options"] == "nosniff", path
         assert headers["referrer-policy"] == "no-referrer", path
     for path in ("/", "/schema"):
-        policy = client.get(path).headers["content-security-policy"]
+        policy = shared.get(path).headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'self';")
 
 
-def test_static_files_stay_in_their_folder(client: httpx.Client) -> None:
+def test_static_files_stay_in_their_folder(shared: httpx.Client) -> None:
     for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"):
-        assert client.get(path).status_code == 404
+        assert shared.get(path).status_code == 404

@@ -50,9 +50,9 @@ LEAVES.sort(key=lambda error: str(error.slug))
 
 
 @pytest.mark.parametrize("error", LEAVES)
-def test_every_error_has_a_type_and_stands_in_the_document(client: httpx.Client, error: type[Any]) -> None:
+def test_every_error_has_a_type_and_stands_in_the_document(shared: httpx.Client, error: type[Any]) -> None:
     assert error.slug in PROBLEM_TYPES
-    responses = client.get("/schema/openapi.json").json()["paths"]["/v1/try-ons"]["post"]["responses"]
+    responses = shared.get("/schema/openapi.json").json()["paths"]["/v1/try-ons"]["post"]["responses"]
     content = responses[str(PROBLEM_TYPES[error.slug].status)]["content"]
     assert content.keys() == {"application/problem+json"}
     assert content["application/problem+json"]["examples"][error.slug]["value"]["type"] == f"/problems/{error.slug}"
@@ -66,34 +66,34 @@ def test_the_trees_in_the_docstrings_are_complete() -> None:
 
 
 @pytest.mark.parametrize("slug", PROBLEM_TYPES)
-def test_every_type_has_a_page(client: httpx.Client, slug: str) -> None:
-    page = client.get(f"/problems/{slug}", headers={"Accept": "text/html"})
+def test_every_type_has_a_page(shared: httpx.Client, slug: str) -> None:
+    page = shared.get(f"/problems/{slug}", headers={"Accept": "text/html"})
     assert page.status_code == 200
     assert PROBLEM_TYPES[slug].title in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
-    assert client.get(f"/problems/{slug}", headers={"Accept": "application/json"}).json()["status"] == PROBLEM_TYPES[slug].status
+    assert shared.get(f"/problems/{slug}", headers={"Accept": "application/json"}).json()["status"] == PROBLEM_TYPES[slug].status
 
 
-def test_an_unknown_type_has_none(client: httpx.Client) -> None:
-    assert_problem(client.get("/problems/nothing"), "not-found")
+def test_an_unknown_type_has_none(shared: httpx.Client) -> None:
+    assert_problem(shared.get("/problems/nothing"), "not-found")
 
 
 @pytest.mark.parametrize("name", ["NoPerson", "SeveralPeople", "BodyNotVisible", "PhotoTooSmall"])
-def test_errors_about_the_photo(client: httpx.Client, garment: bytes, name: str) -> None:
+def test_errors_about_the_photo(shared: httpx.Client, garment: bytes, name: str) -> None:
     error = getattr(models.errors, name)
-    assert_problem(post(client, form(encode(marked(drawn(1), error), "png"), garment)), error.slug, "photo")
+    assert_problem(post(shared, form(encode(marked(drawn(1), error), "png"), garment)), error.slug, "photo")
 
 
 @pytest.mark.parametrize("name", ["GarmentNotIsolated", "GarmentNotReadable", "CategoryNotSupported"])
-def test_errors_about_a_garment_name_it(client: httpx.Client, photo: bytes, garment: bytes, name: str) -> None:
+def test_errors_about_a_garment_name_it(shared: httpx.Client, photo: bytes, garment: bytes, name: str) -> None:
     error = getattr(models.errors, name)
     bad = encode(marked(drawn(1), error), "png")
-    assert_problem(post(client, form(photo, bad)), error.slug, "garment")
-    assert_problem(post(client, form(photo, garment, bad)), error.slug, "garment[1]")
+    assert_problem(post(shared, form(photo, bad)), error.slug, "garment")
+    assert_problem(post(shared, form(photo, garment, bad)), error.slug, "garment[1]")
 
 
-def test_a_missing_model_file(client: httpx.Client, garment: bytes) -> None:
-    assert_problem(post(client, form(encode(marked(drawn(1), models.errors.AssetError), "png"), garment)), "asset-unavailable", "photo")
+def test_a_missing_model_file(shared: httpx.Client, garment: bytes) -> None:
+    assert_problem(post(shared, form(encode(marked(drawn(1), models.errors.AssetError), "png"), garment)), "asset-unavailable", "photo")
 
 
 def test_a_bug_is_a_500_that_tells_nothing(client: httpx.Client, garment: bytes, caplog: pytest.LogCaptureFixture) -> None:
@@ -116,9 +116,9 @@ def gif_of_60000_squared() -> bytes:
         (encode(drawn(1)[:20, :20], "png"), "image-too-small"),
     ],
 )
-def test_pictures_that_cannot_be_used(client: httpx.Client, photo: bytes, garment: bytes, data: bytes, slug: str) -> None:
-    assert_problem(post(client, form(data, garment)), slug, "photo")
-    assert_problem(post(client, form(photo, data)), slug, "garment")
+def test_pictures_that_cannot_be_used(shared: httpx.Client, photo: bytes, garment: bytes, data: bytes, slug: str) -> None:
+    assert_problem(post(shared, form(data, garment)), slug, "photo")
+    assert_problem(post(shared, form(photo, data)), slug, "garment")
 
 
 def test_a_picture_over_the_byte_limit_is_refused_while_it_arrives(photo: bytes, garment: bytes) -> None:
@@ -143,8 +143,8 @@ def test_a_picture_over_the_byte_limit_is_refused_while_it_arrives(photo: bytes,
         ([("photo", ("p.png", b"x")), ("garment", ("g.png", b"x")), ("tuck", (None, "i" * 2000))], "tuck"),
     ],
 )
-def test_a_form_that_makes_no_sense_names_the_field(client: httpx.Client, parts: list[Any], field: str) -> None:
-    assert_problem(post(client, parts), "invalid-request", field)
+def test_a_form_that_makes_no_sense_names_the_field(shared: httpx.Client, parts: list[Any], field: str) -> None:
+    assert_problem(post(shared, parts), "invalid-request", field)
 
 
 @pytest.mark.parametrize(
@@ -158,25 +158,25 @@ def test_a_form_that_makes_no_sense_names_the_field(client: httpx.Client, parts:
         ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="tuck"\r\n\r\nin\r\n' * 50 + b"--x--\r\n"),
     ],
 )
-def test_a_malformed_body(client: httpx.Client, content_type: str, body: bytes) -> None:
-    answer = client.post("/v1/try-ons", content=body, headers={"Content-Type": content_type})
+def test_a_malformed_body(shared: httpx.Client, content_type: str, body: bytes) -> None:
+    answer = shared.post("/v1/try-ons", content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 400
     assert answer.json()["type"] == "/problems/invalid-request"
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "application/x-www-form-urlencoded", "text/plain"])
-def test_another_media_type(client: httpx.Client, content_type: str) -> None:
-    assert_problem(client.post("/v1/try-ons", content=b"{}", headers={"Content-Type": content_type}), "unsupported-media-type")
+def test_another_media_type(shared: httpx.Client, content_type: str) -> None:
+    assert_problem(shared.post("/v1/try-ons", content=b"{}", headers={"Content-Type": content_type}), "unsupported-media-type")
 
 
-def test_an_answer_that_nobody_accepts_is_refused_before_the_upload(client: httpx.Client, photo: bytes, garment: bytes) -> None:
-    assert_problem(post(client, form(photo, garment), "text/html"), "not-acceptable")
-    assert_problem(post(client, form(photo, garment), "image/*;q=0, application/json;q=0"), "not-acceptable")
+def test_an_answer_that_nobody_accepts_is_refused_before_the_upload(shared: httpx.Client, photo: bytes, garment: bytes) -> None:
+    assert_problem(post(shared, form(photo, garment), "text/html"), "not-acceptable")
+    assert_problem(post(shared, form(photo, garment), "image/*;q=0, application/json;q=0"), "not-acceptable")
 
 
-def test_unknown_addresses_and_methods(client: httpx.Client) -> None:
-    assert_problem(client.get("/v1/nothing"), "not-found")
-    wrong = client.get("/v1/try-ons")
+def test_unknown_addresses_and_methods(shared: httpx.Client) -> None:
+    assert_problem(shared.get("/v1/nothing"), "not-found")
+    wrong = shared.get("/v1/try-ons")
     assert_problem(wrong, "method-not-allowed")
     assert "POST" in wrong.headers["allow"]
 
@@ -275,9 +275,9 @@ def test_problems_are_counted_by_type(client: httpx.Client, photo: bytes, garmen
     assert 'muslin_stage_seconds_count{stage="try_on"} 1.0' in text
 
 
-def test_gifs_from_anywhere_are_never_a_500(client: httpx.Client, garment: bytes) -> None:
+def test_gifs_from_anywhere_are_never_a_500(shared: httpx.Client, garment: bytes) -> None:
     buffer = io.BytesIO()
     Image.fromarray(drawn(1)).save(buffer, "GIF")
     data = buffer.getvalue()
     for cut in range(0, len(data), len(data) // 25):
-        assert post(client, form(data[:cut] + b"\x00" * 20, garment)).status_code in (200, 413, 415, 422)
+        assert post(shared, form(data[:cut] + b"\x00" * 20, garment)).status_code in (200, 413, 415, 422)

@@ -90,18 +90,18 @@ def test_the_record(client: httpx.Client, photo: bytes, garment: bytes) -> None:
     ],
 )
 def test_accept_and_format_choose_the_answer(
-    client: httpx.Client, photo: bytes, garment: bytes, accept: str | None, field: str | None, expected: str
+    shared: httpx.Client, photo: bytes, garment: bytes, accept: str | None, field: str | None, expected: str
 ) -> None:
     parts = form(photo, garment, **({} if field is None else {"format": field}))
-    answer = post(client, parts, accept)
+    answer = post(shared, parts, accept)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == expected
     if expected.startswith("image/"):
         assert f"image/{decode(answer.content).format}" == expected
 
 
-def test_format_in_another_accept_is_not_acceptable(client: httpx.Client, photo: bytes, garment: bytes) -> None:
-    assert post(client, form(photo, garment, format="png"), "image/jpeg").status_code == 406
+def test_format_in_another_accept_is_not_acceptable(shared: httpx.Client, photo: bytes, garment: bytes) -> None:
+    assert post(shared, form(photo, garment, format="png"), "image/jpeg").status_code == 406
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_format_in_another_accept_is_not_acceptable(client: httpx.Client, photo:
         (["lower, dress"], ["lower", "dress"]),
     ],
 )
-def test_an_outfit_keeps_its_order(client: httpx.Client, photo: bytes, garment: bytes, category: list[str], expected: list[str]) -> None:
-    answer = post(client, form(photo, garment, encode(drawn(3), "png"), category=category), "application/json")
+def test_an_outfit_keeps_its_order(shared: httpx.Client, photo: bytes, garment: bytes, category: list[str], expected: list[str]) -> None:
+    answer = post(shared, form(photo, garment, encode(drawn(3), "png"), category=category), "application/json")
     assert [garment["category"] for garment in answer.json()["garments"]] == expected
 
 
