@@ -208,8 +208,9 @@ class Prover:
             environment = environment | {"PIP_CONFIG_FILE": PIP_CONF}
         home = {"HOME": "/root"} if stage.user == "root" else {}
         assignments = [f"{key}={value}" for key, value in (home | environment).items()]
-        chroot = ["chroot", f"--userspec={stage.user}", str(stage.root), "/usr/bin/env", "--ignore-environment", *assignments]
-        return subprocess.Popen([*chroot, f"--chdir={stage.workdir}", *words], stdin=subprocess.DEVNULL)
+        chroot = ["chroot", f"--userspec={stage.user}", str(stage.root)]
+        clean = ["/usr/bin/env", "--ignore-environment", f"--chdir={stage.workdir}", *assignments]
+        return subprocess.Popen([*chroot, *clean, *words], stdin=subprocess.DEVNULL)
 
     @staticmethod
     def inside(root: Path, path: str) -> Path:
