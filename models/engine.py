@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from models.person.observe import Observation, Observer
 
 VERSION = "0.1.0"
+WARM_UP_SIZE = (384, 512)
+"""(width, height) px of the garment drawn to warm up."""
 WORN_LEAST = 0.02
 """A worn garment must fill this share of its picture."""
 WORK_LONG_SIDE_PX = 2048
@@ -88,11 +90,11 @@ class Engine:
 
     def warm_up(self) -> None:
         """Loads MediaPipe's graphs and draws one sample, so that the first request is not slow."""
-        from models.samples import packshots, sample_people
+        from models.samples import packshot, sample_people
 
         person = self.read_person(sample_people()[0].picture)
-        upper = next(p for p in packshots() if p.category is Category.UPPER)
-        self.try_on([Fitting(person, (self.read_garment(upper.picture, Category.UPPER),))])
+        shirt = packshot("print-tee", WARM_UP_SIZE).picture
+        self.try_on([Fitting(person, (self.read_garment(shirt, Category.UPPER),))])
 
     def read_person(self, photo: Picture) -> Person:
         """Reads a photo (H, W, 3) uint8.

@@ -161,7 +161,9 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
 
     fade = WAIST_FADE * unit_px
     below = scene.below_waist
-    under_hem = tuck * WAIST_SHADOW * torch.exp(-below.clamp_min(0) / fade) * (below > 0) * soft(layers.torso_alpha, 0.5 * fade) * (1 - front)
+    under_hem = (
+        tuck * WAIST_SHADOW * torch.exp(-below.clamp_min(0) / fade) * (below > 0) * soft(layers.torso_alpha, 0.5 * fade) * (1 - front)
+    )
     contact = CONTACT_DEPTH * soft(torso_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - front)
     base = plate * (1 - under_hem) * (1 - contact * (1 - torso_alpha))
     # inside of the back: behind the neck, in the collar's shade

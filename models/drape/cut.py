@@ -13,7 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves, resample, sleeve_grid, torso_grid
+from models.drape.grids import (
+    BODY_ROWS,
+    RIDGE_COLUMNS,
+    SLEEVE_ROWS,
+    YOKE_ROWS,
+    SleeveCurves,
+    TorsoCurves,
+    resample,
+    sleeve_grid,
+    torso_grid,
+)
 from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, Notice, UpperLandmarks
 
 SEAM_OVERLAP = 0.03

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 TILE = 32
-"""Largest extent of a triangle in reduced pixels; larger ones would leave holes, so callers pick the step to fit."""
+TILE_MOST = 96
+"""Largest extent of a triangle in reduced pixels that is covered, by default and at most; larger ones would leave holes."""
+
+
+def needed_tile(vertices: Tensor, triangles: Tensor, step: int) -> int:
+    """The smallest tile that holds every triangle. Reads back from the device: for the CPU only, where small tiles pay."""
+    corners = vertices[:, triangles]
+    extent = float((corners.amax(2) - corners.amin(2)).max()) / step
+    return min(TILE_MOST, int(extent) + 2)
 
 
 def triangle_ids(vertices: Tensor, triangles: Tensor, size: tuple[int, int], step: int, tile: int = TILE) -> Tensor:

@@ -165,7 +165,9 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
     collar_in = measures.collar * scale[:, None, None]
     collar = out * collar_in[..., :1] * 0.6 + up * collar_in[..., 1:] * 0.8
     # the yoke's rows go from the shoulder's to the armpit's slope
-    torso = TorsoCurves(neck=neck, shoulder=shoulder, ridge=_ridge(frame, neck, shoulder, out, up), armpit=armpit, side=side, collar=collar, middle=middle)
+    torso = TorsoCurves(
+        neck=neck, shoulder=shoulder, ridge=_ridge(frame, neck, shoulder, out, up), armpit=armpit, side=side, collar=collar, middle=middle
+    )
     sleeves, sleeve_end = _sleeves(frame, measures, scale, out, shoulder, armpit)
     return Placement(torso=torso, sleeves=sleeves, scale=scale, tucked=tucked, sleeve_end=sleeve_end * measures.sleeved[:, None])
 
@@ -238,7 +240,9 @@ def _row_at(frame: Frame, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     at = distance / (ROW_SPAN * frame.unit[:, None, None]) * (ROW_COUNT - 1)
     pick = at[:, :, None].expand(-1, -1, 2, -1)
-    middle, across = (sample(p.transpose(1, 2)[:, None].expand(-1, 2, -1, -1), pick).transpose(2, 3) for p in (frame.row_middle, frame.row_right))
+    middle, across = (
+        sample(p.transpose(1, 2)[:, None].expand(-1, 2, -1, -1), pick).transpose(2, 3) for p in (frame.row_middle, frame.row_right)
+    )
     sign = torch.tensor([-1.0, 1.0], device=at.device)[None, :, None, None]
     return middle, across * sign, sample(frame.side, at)
 
@@ -259,9 +263,7 @@ def _armpit(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Te
     return middle + across * half
 
 
-def _side(
-    frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit: Tensor, tuck: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _side(frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit: Tensor, tuck: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Side outlines (B, 2, rows, 2), the slope of every row at its middle, and whether the garment is tucked."""
     unit = frame.unit
     down = frame.row_middle[:, -1] - frame.row_middle[:, 0]
@@ -390,5 +392,3 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
 def _smooth(curve: Tensor) -> Tensor:
     inside = (curve[:, :, :-2] + 2 * curve[:, :, 1:-1] + curve[:, :, 2:]) / 4
     return torch.cat([curve[:, :, :1], inside, curve[:, :, -1:]], 2)
-
-

@@ -24,7 +24,7 @@ from models.drape.grids import (
     torso_grid,
     triangles,
 )
-from models.drape.raster import affine_maps, evaluate, triangle_ids
+from models.drape.raster import TILE, affine_maps, evaluate, needed_tile, triangle_ids
 from models.drape.targets import Placement
 
 RASTER_LONG_SIDE = 512
@@ -87,7 +87,8 @@ def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topolog
     ):
         vertices, places = target.flatten(1, -2), source.flatten(1, -2)
         attributes = torch.cat([places, inside[None].expand(len(vertices), -1, -1)], -1)
-        ids = triangle_ids(vertices, triangle, (padded[0], padded[1]), step)
+        tile = needed_tile(vertices, triangle, step) if vertices.device.type == "cpu" else TILE
+        ids = triangle_ids(vertices, triangle, (padded[0], padded[1]), step, tile)
         values = evaluate(ids, affine_maps(vertices, attributes, triangle), step, OUTSIDE)
         maps.append(values[..., : size[0], : size[1]])
     return Warp(maps[0], maps[1])

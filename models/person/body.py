@@ -197,9 +197,7 @@ def first(hits: np.ndarray, otherwise: int) -> np.ndarray:
     return np.where(hits.any(-1), hits.argmax(-1), otherwise)
 
 
-def _rows(
-    middle: FloatArray, hip_middle: FloatArray, right: FloatArray, hip: FloatArray, unit: float
-) -> tuple[FloatArray, FloatArray]:
+def _rows(middle: FloatArray, hip_middle: FloatArray, right: FloatArray, hip: FloatArray, unit: float) -> tuple[FloatArray, FloatArray]:
     """The trunk's axis and its directions across: the shoulder line's at the top, turning to the hips' at the hips."""
     trunk = float(np.linalg.norm(hip_middle - middle))
     distance = np.linspace(0, ROW_SPAN * unit, ROW_COUNT)[:, None]

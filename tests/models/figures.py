@@ -7,7 +7,13 @@ import numpy as np
 
 from models.types import FloatArray, Label, LabelMap, PersonParse, Picture, Pose
 
-SKIN_COLOUR, TOP_COLOUR, TROUSER_COLOUR, GROUND_COLOUR, HAIR_COLOUR = (205, 160, 135), (70, 120, 80), (50, 60, 110), (225, 226, 228), (60, 40, 30)
+SKIN_COLOUR, TOP_COLOUR, TROUSER_COLOUR, GROUND_COLOUR, HAIR_COLOUR = (
+    (205, 160, 135),
+    (70, 120, 80),
+    (50, 60, 110),
+    (225, 226, 228),
+    (60, 40, 30),
+)
 PALETTE = {
     Label.BACKGROUND: GROUND_COLOUR,
     Label.HAIR: HAIR_COLOUR,
@@ -47,7 +53,21 @@ def figure(size: tuple[int, int] = (512, 384), sleeve: float = 0.45) -> tuple[Pi
     line([at(0, 90), at(0, 140)], 15, Label.SKIN)
     for k in (-1, 1):
         line(joints[k], 11, Label.SKIN)
-    polygon([at(-16, 124), at(16, 124), at(50, 136), at(56, 150), at(43, 200), at(42, 302), at(-42, 302), at(-43, 200), at(-56, 150), at(-50, 136)], Label.UPPER)
+    polygon(
+        [
+            at(-16, 124),
+            at(16, 124),
+            at(50, 136),
+            at(56, 150),
+            at(43, 200),
+            at(42, 302),
+            at(-42, 302),
+            at(-43, 200),
+            at(-56, 150),
+            at(-50, 136),
+        ],
+        Label.UPPER,
+    )
     for k in (-1, 1):
         end = joints[k][0] + (joints[k][1] - joints[k][0]) * sleeve
         line([joints[k][0], end], 14, Label.UPPER)
