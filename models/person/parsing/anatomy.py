@@ -34,7 +34,7 @@ UPPER_ARM, FOREARM = 0.150, 0.1245
 """Half widths of the arm with its sleeve, in body widths."""
 NECK_MIDDLE, NECK_RADIUS = 0.35, 0.72
 """The throat and the neck's outline, in eye-to-mouth distances from the line between chin and breastbone."""
-BROWS = -0.35
+BROWS = -0.2
 """`head_down` of the brows; a fringe covers what is above."""
 LONG_HAIR = 0.35
 """Hair below the shoulders against hair to the shoulders."""
@@ -88,6 +88,8 @@ class Anatomy:
     width_px: float
     """Body width in working pixels."""
     trunk_px: float
+    head_px: float
+    """Eye-to-mouth distance in working pixels."""
 
 
 def step(x: Tensor) -> Tensor:
@@ -225,4 +227,5 @@ def read_anatomy(xy: FloatArray, visibility: FloatArray, height: int, width: int
         legs=(_leg(grid, xy, visibility, LEGS[0], width_px, trunk_px), _leg(grid, xy, visibility, LEGS[1], width_px, trunk_px)),
         width_px=width_px,
         trunk_px=trunk_px,
+        head_px=unit,
     )

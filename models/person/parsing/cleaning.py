@@ -19,8 +19,12 @@ SMALLEST_SHARE = {Label.HAIR: 0.02, Label.SKIN: 0.0, Label.UPPER: 0.02, Label.LO
 """An island under this share of its label's largest part goes."""
 SMALLEST_PX = {Label.HAIR: 20, Label.SKIN: 14, Label.UPPER: 20, Label.LOWER: 20, Label.OTHER: 30, Label.BACKGROUND: 10}
 """... and so does one under this many working pixels."""
+TEMPLES = 0.3
+"""`head_down` above which hair grows."""
 ON_SKULL_PX = 8
 """Hair needs so many pixels of its component on the skull."""
+BESIDE_NECK = 0.5
+"""A braid or a tail that shows behind the neck, apart from the skull, has at least this mean of `flank`."""
 BARE_SHARE = 0.15
 """Share of a skin component in or at the face, the neck or a limb; less is a skin-coloured print."""
 SPECK_SHARE = 2e-4
@@ -59,11 +63,14 @@ def clean(probabilities: Tensor, anatomy: Anatomy) -> Tensor:
     """(6, h, w) -> (6, h, w) whose argmax is a possible person."""
     q: FloatArray = probabilities.cpu().numpy().copy()
     labels = q.argmax(0).astype(np.uint8)
-    skull = (anatomy.skull > 0.5).cpu().numpy()
+    skull = ((anatomy.skull > 0.5) & (anatomy.face < 0.5) & (anatomy.head_down < TEMPLES)).cpu().numpy()
+    beside = anatomy.flank.cpu().numpy()
     for part, box, _ in list(_parts(labels == Label.HAIR)):
         if (skull[box] & part).sum() < ON_SKULL_PX:
             rest = q[:, box[0], box[1]][:, part].copy()
             rest[Label.HAIR] = 0
+            if beside[box][part].mean() > BESIDE_NECK:
+                continue
             q[:, box[0], box[1]][:, part] = rest / rest.sum(0)
             labels[box][part] = rest.argmax(0)
     limbs = torch.stack([limb.radius for limb in (*anatomy.arms, *anatomy.legs)]).amin(0) < 1

@@ -23,8 +23,11 @@ TRUNK_TOP, TRUNK_BOTTOM = 0.8, -1.4
 """The stretch of `along` in which the waist is sought (legs of a long top included)."""
 CORRIDOR = 0.62
 """Half width of the trunk corridor in body widths."""
-USUAL_WAIST, WAIST_SPREAD = 0.06, 0.28
+USUAL_WAIST, WAIST_SPREAD = 0.14, 0.28
 """Prior of the waist line, in trunk lengths above the hips."""
+HIGHEST_WAIST = 0.48
+CUT_OFF, CUT_OFF_GAIN = 0.0, 0.3
+"""A picture that ends above the hips shows a waist only if the split is as clear as that."""
 PRIOR_WEIGHT = 200.0
 GAIN_WEIGHT = 0.25
 """Pixels are no independent witnesses: their likelihood counts this much."""
@@ -83,8 +86,11 @@ def find_waist(lab: Tensor, anatomy: Anatomy, trunk: Tensor) -> Waist:
     line = TRUNK_TOP - (torch.arange(BINS - 1, device=lab.device) + 1) / BINS * (TRUNK_TOP - TRUNK_BOTTOM)
     score = gain * total * GAIN_WEIGHT - 0.5 * ((line - USUAL_WAIST) / WAIST_SPREAD) ** 2 * PRIOR_WEIGHT
     score = score + EDGE_WEIGHT * _edges(lab[0], weight.reshape(-1), row)
-    allowed = (above.sum(1) > LEAST_ABOVE * total) & (below.sum(1) > LEAST_BELOW * total)
+    allowed = (line < HIGHEST_WAIST) & (above.sum(1) > LEAST_ABOVE * total) & (below.sum(1) > LEAST_BELOW * total)
     best = int(torch.where(allowed, score, torch.full_like(score, -1e9)).argmax())
+    lowest = float(torch.where(weight > 0, anatomy.along, torch.full_like(weight, 9.0)).amin())
+    if lowest > CUT_OFF and float(gain[best]) < CUT_OFF_GAIN:
+        return Waist(min(USUAL_WAIST, lowest - 0.1), float(gain[best]))
     return Waist(float(line[best]), float(gain[best]))
 
 

@@ -21,7 +21,7 @@ PALM = 2.08
 """Arm course up to which a cuff may reach."""
 FLANK_HAIR = 0.5
 THROAT_HAIR, NECK_HAIR = 0.02, 0.2
-HELD, HELD_REACH = 0.08, 0.6
+HELD, HELD_REACH = 0.06, 0.6
 """Prior of a held thing beside the hand, and how far it reaches, in body widths."""
 FOREHEAD_HAIR, FACE_HAIR = 0.25, 0.002
 RARE = 3e-4
@@ -66,6 +66,16 @@ def _paint_leg(prior: Tensor, leg: Limb, end: Tensor, anatomy: Anatomy, waist: f
     return _paint(prior, leg.end * (leg.visibility > 0.4), hair=0.0, skin=FOOT_SKIN, upper=0.0, lower=FOOT_LOWER, other=1 - FOOT_SKIN - FOOT_LOWER)
 
 
+def near_hands(a: Anatomy) -> Tensor:
+    """(h, w) 0..1: beside a hand that is seen, where a held thing would be; the hand and the arm themselves left out."""
+    near = torch.zeros_like(a.face)
+    arms = torch.zeros_like(a.face)
+    for arm in a.arms:
+        near = torch.maximum(near, step((HELD_REACH * a.width_px - arm.hand_px) / (0.1 * a.width_px)) * (arm.visibility > 0.4))
+        arms = torch.maximum(arms, torch.maximum(step((1.05 - arm.radius) / 0.12) * (arm.course < 2), arm.end))
+    return near * (1 - arms)
+
+
 def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
     """(5, h, w) class priors inside the person, sums to 1."""
     a = anatomy
@@ -79,8 +89,7 @@ def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
     for arm, end in zip(a.arms, ends.sleeves, strict=True):
         prior = _paint_arm(prior, arm, end, a, ends.waist)
         arm_skin = torch.maximum(arm_skin, step((1.05 - arm.radius) / 0.12) * prior[SKIN])
-    near = torch.stack([step((HELD_REACH * a.width_px - arm.hand_px) / (0.1 * a.width_px)) * (arm.visibility > 0.4) for arm in a.arms]).amax(0)
-    prior[OTHER] = torch.maximum(prior[OTHER], HELD * near * (1 - hands) * step((ends.waist + 0.3 - a.along) / 0.05))
+    prior[OTHER] = torch.maximum(prior[OTHER], HELD * near_hands(a) * step((ends.waist + 0.3 - a.along) / 0.05))
     chest = step((a.along - 0.6) / 0.08) * step((0.55 - a.across.abs()) / 0.08)
     prior[SKIN] = torch.maximum(prior[SKIN], 0.22 * chest)
     hair = THROAT_HAIR + (NECK_HAIR - THROAT_HAIR) * a.neck_side

@@ -11,7 +11,7 @@ from models.person.parsing.anatomy import Anatomy, read_anatomy, step
 from models.person.parsing.colour import Mixture, fit, log_likelihood, marginal, systematic_sample
 from models.person.parsing.cuts import Waist, find_end, find_waist
 from models.person.parsing.fields import choose_frame, erode, features, into_frame, lab, landmarks_in_frame, picture_tensor
-from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior
+from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior, near_hands
 from models.person.parsing.upsample import to_photo
 from models.person.parsing.smooth import guided, mean_field
 from models.types import FloatArray, LabelMap, PersonParse, Picture, Pose
@@ -100,7 +100,7 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
     not_skin = 1 - skin_like
     free = inner * (arm_radius > 1.0)
     w_upper = free * (a.across.abs() < 0.5) * (a.along > b + 0.08) * (a.along < 0.85) * (1 - a.neck) * (a.head_down > 2.2) * (1.0 if skin_top else not_skin)
-    w_lower = free * (a.across.abs() < 0.65) * (a.along < b - 0.06) * (a.along > b - 0.75) * (1 - hands) * not_skin
+    w_lower = free * (a.across.abs() < 0.65) * (a.along < b - 0.06) * (a.along > b - 0.75) * (1 - hands) * not_skin * (1 - near_hands(a))
     w_hair = inner * torch.maximum(a.skull, 0.3 * a.side_hair * (a.head_down < 1.5)) * (1 - a.face) * (a.head_down < 0.9)
     w_hair = w_hair * (1 - 0.95 * skin_like) * torch.where(a.head_down < -0.8, 1.0, 0.4) + 0.5 * inner * a.flank * (a.head_down < 2.6)
     flat = torch.stack((w_hair, w_upper, w_lower)).reshape(3, -1)
@@ -141,6 +141,7 @@ def parse_frame(rgb: Tensor, foreground: Tensor, a: Anatomy) -> tuple[Tensor, Wa
             w_skin = torch.maximum(w[SKIN] * (1 - DOUBT * doubtful), FACE_SHARE * deep * inner * (seen[0] > DARKEST * face_skin_level))
             hair_m = fit(pixels, w_hair.reshape(1, -1), 2)
             cloth_m = fit(pixels, torch.stack((w[UPPER], w[LOWER])).reshape(2, -1), 4)
+            other_m = fit(pixels, torch.maximum(w[OTHER], w_other).reshape(1, -1), 3)
             skin_m = fit(skin_pixels, w_skin.reshape(1, -1), 3)
     q = mean_field(q, seen)
     return cleaning.clean(q, a), waist
