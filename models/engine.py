@@ -63,10 +63,11 @@ class Engine:
     """Reads people and garments and draws try-ons; see `models.interface.EngineProtocol`.
 
     assets_dir: folder of MediaPipe's model files (None: the default cache); device: a torch device;
-    threads: torch's intra-op threads (None: torch's default). Not thread-safe but for `read_garment`.
+    threads: torch's intra-op threads (None: torch's default). One by default: the operations are small, and two OpenMP
+    threads that wait for each other on a busy machine cost more than they save. Not thread-safe but for `read_garment`.
     """
 
-    def __init__(self, assets_dir: Path | None = None, device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(self, assets_dir: Path | None = None, device: str = "cpu", threads: int | None = 1) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
@@ -101,6 +102,7 @@ class Engine:
 
         Raises NoPerson, SeveralPeople, BodyNotVisible, PhotoTooSmall.
         """
+        photo = np.require(photo, np.uint8, ["C", "W"])  # torch shares its memory
         scale = min(1.0, WORK_LONG_SIDE_PX / max(photo.shape[:2]))
         work = photo
         if scale < 1:
@@ -128,6 +130,7 @@ class Engine:
         """
         from models.garment import read_garment_picture
 
+        picture = np.require(picture, np.uint8, ["C", "W"])
         try:
             reading = read_garment_picture(picture, category, alpha)
         except GarmentNotIsolated as not_isolated:
