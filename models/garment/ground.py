@@ -37,6 +37,8 @@ class Ground:
     """(h, w, 3) Lab of the pixel less that of the ground."""
     chroma: FloatArray
     """Length of the difference's a and b."""
+    noise: float
+    """95th percentile of the ground's own distances."""
     threshold: float
     """Distance up to which a pixel may be ground."""
 
@@ -72,6 +74,7 @@ def ground_of(picture: Picture) -> Ground:
         distance=_distance(lab, surface),
         difference=difference,
         chroma=np.hypot(difference[..., 1], difference[..., 2]),
+        noise=spread,
         threshold=max(THRESHOLD_FLOOR, THRESHOLD_NOISE * spread),
     )
 

@@ -7,13 +7,15 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.types import BoolArray, FloatArray, Picture
+from models.types import BoolArray, FloatArray
 
 SMOOTH_CLEAR: Final = 1.0
-SMOOTH_FAINT: Final = 4.0
-"""Blur radius px (of 1024) of the outline where it is clear, and where the garment hardly differs from the ground."""
-FAINT: Final = (4.0, 10.0)
-"""Distances from the ground, Lab units, at which an outline is wholly faint and wholly clear."""
+SMOOTH_FAINT: Final = 6.0
+"""Blur radius px (of 1024) of the outline where it is clear, and where garment and ground hardly differ."""
+SIDES: Final = 3.0
+"""Blur radius px over which the two sides of the outline are compared."""
+FAINT: Final = (0.7, 1.6)
+"""How much further from the ground the inner side is, Lab units, where an outline is wholly faint and wholly clear."""
 SLOPE: Final = 1.6
 """Steepness of the antialiased edge: coverage per px over the blurred mask's."""
 
@@ -32,17 +34,38 @@ def components(mask: BoolArray) -> tuple[int, np.ndarray[tuple[int, ...], np.dty
 
 def fill_holes(mask: BoolArray) -> BoolArray:
     """`mask` with everything that cannot be reached from the border."""
-    padded = np.pad(1 - mask.astype(np.uint8), 1, constant_values=1)
+    return ~reachable_from_border(~mask)
+
+
+def opened(mask: BoolArray, size: int) -> BoolArray:
+    """`mask` without what is narrower than `size` px."""
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, odd_kernel(size)).astype(bool)
+
+
+def local_max(values: FloatArray, reach: int) -> FloatArray:
+    """(h, w) the largest of `values` within `reach` px to each side."""
+    return np.asarray(cv2.dilate(values, np.ones((2 * reach + 1,) * 2, np.uint8)), np.float32)
+
+
+def reachable_from_border(free: BoolArray) -> BoolArray:
+    """The part of `free` (h, w) that connects to the picture's border."""
+    padded = np.pad(free.astype(np.uint8), 1, constant_values=1)
     cv2.floodFill(padded, None, (0, 0), 2)
-    result: BoolArray = padded[1:-1, 1:-1] != 2
+    result: BoolArray = padded[1:-1, 1:-1] == 2
     return result
 
 
-def antialias(picture: Picture, mask: BoolArray, distance: FloatArray) -> FloatArray:
-    """(h, w) 0..1: a smooth outline at sub-pixel position, smoother where `distance` from the ground is small."""
+def antialias(mask: BoolArray, distance: FloatArray, noise: float) -> FloatArray:
+    """(h, w) 0..1: a smooth outline at sub-pixel position, smoother where `distance` from the ground changes little across it."""
     hard = mask.astype(np.float32)
-    inside = cv2.GaussianBlur(distance * hard, (0, 0), 6) / np.maximum(cv2.GaussianBlur(hard, (0, 0), 6), 1e-3)
-    clear = np.clip((inside - FAINT[0]) / (FAINT[1] - FAINT[0]), 0, 1)
+    share = cv2.GaussianBlur(hard, (0, 0), SIDES)
+    near = np.minimum(distance, 10.0)
+    inside = cv2.GaussianBlur(near * hard, (0, 0), SIDES)
+    outside = cv2.GaussianBlur(near, (0, 0), SIDES) - inside
+    contrast = inside / np.maximum(share, 1e-2) - outside / np.maximum(1 - share, 1e-2)
+    unit = max(1.0, 0.7 * noise)
+    clear = np.clip((contrast / unit - FAINT[0]) / (FAINT[1] - FAINT[0]), 0, 1)
+    clear = cv2.GaussianBlur(clear, (0, 0), SIDES)
     fine = _slope(cv2.GaussianBlur(hard, (0, 0), SMOOTH_CLEAR), SMOOTH_CLEAR)
     coarse = _slope(cv2.GaussianBlur(hard, (0, 0), SMOOTH_FAINT), SMOOTH_FAINT)
     result: FloatArray = (clear * fine + (1 - clear) * coarse).astype(np.float32)

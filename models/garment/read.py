@@ -33,7 +33,7 @@ def read_garment_picture(
     Raises GarmentNotIsolated, GarmentNotReadable, and CategoryNotSupported for lower garments and dresses.
     """
     work = to_work(picture)
-    isolated = isolate_work(work, alpha, worn_mask)
+    isolated = isolate_work(work, alpha)
     soft = isolated.alpha
     found, score = (category, 1.0) if category is not None else find_category(isolated.mask)
     if found is not Category.UPPER:

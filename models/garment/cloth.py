@@ -1,0 +1,76 @@
+"""Which pixels of a packshot differ clearly from its ground: cloth, without the shadow it casts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from models.garment.ground import Ground
+from models.garment.outline import fill_holes, local_max, odd_kernel, opened, reachable_from_border
+from models.types import BoolArray
+
+JPEG_REACH: Final = 7
+"""How far, px, JPEG spreads an edge of lightness; an edge of colour, which it keeps at half the size, twice as far."""
+RINGING_SHARE: Final = 0.22
+"""What JPEG spreads is under this share of the edge it comes from."""
+COLOUR_NOISE: Final = 0.05
+"""Share of the change of lightness beside it by which JPEG may tint a pixel of the ground."""
+CERTAIN: Final = 8.0
+"""Thresholds from which a lone pixel counts, however small the speck."""
+SHADOW_SHARE: Final = 0.45
+"""A pixel closer to the ground than this share of the garment's typical distance, and darker, may be shadow."""
+SHADOW_CHROMA: Final = (2.5, 0.12)
+"""Chroma a shadow may add: a constant and a share of its darkening, Lab units."""
+SHADOW_WINDOW: Final = 9
+SHADOW_SOFTNESS: Final = 0.13
+"""A shadow changes by less than this share of its change over the window (px) within one px; an edge of cloth by twice as much."""
+SHADOW_GRAIN: Final = 0.07
+"""The fine detail of a shadow, over its change over the window, is less than this; that of lace is more."""
+SHADOW_EASE: Final = 0.3
+"""Both are eased by this many thresholds: noise."""
+RIM_SHARE: Final = 0.35
+"""A veil of the ground's colour under this share of the edge beside it is contact shadow."""
+SHADOW_PASSAGE: Final = 7
+"""Width px below which a soft passage does not let shadow in: cloth crosses the ground's colour in narrow bands."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearCloth:
+    cloth: BoolArray
+    """(h, w) surely cloth."""
+    shadow: BoolArray
+    """(h, w) darker than the ground, and not cloth."""
+
+
+def clear_cloth(ground: Ground) -> ClearCloth:
+    """What stands out from `ground`, less its soft darker veils that reach in from the border: cast shadows."""
+    threshold, lift, chroma = ground.threshold, ground.difference[..., 0], ground.chroma
+    light = np.abs(lift)
+    veil = (lift < 0) & (chroma < SHADOW_CHROMA[0] - SHADOW_CHROMA[1] * lift)
+    clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * local_max(light, JPEG_REACH))
+    tinge = np.maximum(RINGING_SHARE * local_max(chroma, 2 * JPEG_REACH), COLOUR_NOISE * local_max(light, 2 * JPEG_REACH))
+    clear |= chroma > np.maximum(2 * threshold, tinge)
+    clear = opened(clear, 3) | (clear & (ground.distance > CERTAIN * threshold))
+    whole = fill_holes(clear)
+    typical = float(np.median(ground.distance[whole])) if whole.any() else 0.0
+    shady = clear & veil & (ground.distance < SHADOW_SHARE * typical)
+    passable = ~clear | (shady & _soft(ground))
+    core = cv2.erode(passable.astype(np.uint8), odd_kernel(SHADOW_PASSAGE)).astype(bool)
+    flooded = cv2.dilate(reachable_from_border(core).astype(np.uint8), odd_kernel(SHADOW_PASSAGE)).astype(bool)
+    shadow = shady & flooded
+    return ClearCloth(clear & ~shadow, shadow)
+
+
+def _soft(ground: Ground) -> BoolArray:
+    """(h, w) where lightness changes as softly, and with as little detail, as in a shadow."""
+    lift = ground.difference[..., 0]
+    smooth = cv2.GaussianBlur(lift, (0, 0), 1.2)
+    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125))
+    window = np.ones((SHADOW_WINDOW, SHADOW_WINDOW), np.uint8)
+    change = cv2.dilate(smooth, window) - cv2.erode(smooth, window)
+    grain = cv2.blur(np.abs(lift - cv2.GaussianBlur(lift, (0, 0), 2.0)), (SHADOW_WINDOW, SHADOW_WINDOW))
+    result: BoolArray = (slope < SHADOW_SOFTNESS * change + SHADOW_EASE * ground.threshold) & (grain < SHADOW_GRAIN * change + SHADOW_EASE * ground.threshold)
+    return result

@@ -1,0 +1,136 @@
+"""Cloth that hardly differs from the ground: light stripes, white ribs and white garments on a white ground.
+
+JPEG's ringing and the halos of sharpening differ as much, so colour alone does not tell. Faint cloth is believed where
+it is brighter than the ground over a wide neighbourhood; where clear cloth lies above and below it (a light stripe:
+gaps beside the torso have cloth on their left and right); and where it alone joins two pieces of cloth.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from models.garment.ground import Ground
+from models.garment.outline import components, fill_holes, local_max, odd_kernel, opened
+from models.types import BoolArray, FloatArray
+
+FAINT_SCALE: Final = 2.5
+"""Radius px over which faint cloth is averaged: JPEG's ringing cancels out."""
+FAINT_WIDTH: Final = 13
+"""Width px from which brighter cloth is believed by itself: more than ringing and sharpening reach."""
+BRIGHTER: Final = (0.25, 1.3)
+TINTED: Final = (1.1, 1.6)
+"""Lab units by which it must be brighter, or of another tint: at least, and times what the ground itself shows."""
+BRIDGE: Final = 41
+"""Interruptions of the cloth up to this many px wide are bridged."""
+BRIDGE_BREADTH: Final = 9
+"""px: breadth of the upright box that must find cloth above or below."""
+NOTCH: Final = 21
+"""Notches up to this many px wide in an outline are closed in any direction."""
+NOTCH_OVER: Final = 1.8
+"""In a notch cloth must be so much brighter than where it is wide."""
+NOTCH_SHARE: Final = 0.02
+TINGE_SHARE: Final = 0.015
+BLEEDING_SHARE: Final = 0.05
+"""In a notch it must be brighter by this share of the change of lightness beside it, and tinted by these of the changes of
+lightness and of chroma: JPEG's ringing and bleeding are less."""
+BORDER: Final = 12
+"""px: the ground's own level is read along the picture's border."""
+LIVELY: Final = 0.02
+"""Mean detail, Lab units, below which a patch is flat as no cloth is."""
+POCKET_AREA: Final = 40
+"""Smaller specks, px, are left to the smoothing of the outline."""
+LYING: Final = 1.7
+"""Variance of a lying pocket's x over that of its y, at least; of a standing one the other way round."""
+PIECE: Final = 0.002
+"""Share of the picture from which a piece of cloth must hang together with the others."""
+MOST_PIECES: Final = 5
+"""So many pieces, the largest, are looked at."""
+JOINT_SPREAD: Final = 1.4
+"""A band of faint cloth between two pieces is at most so much wider than where it is narrow."""
+
+
+def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> BoolArray:
+    """(h, w) `cloth` and the faint cloth that belongs to it."""
+    free = ~cloth & ~shadow
+    lift, tint = _surroundings(ground, free)
+    least, tinge = (max(floor, times * _border_level(values)) for values, (floor, times) in ((np.abs(lift), BRIGHTER), (tint, TINTED)))
+    seen = (lift > least) | (tint > tinge)
+    wide = cv2.dilate(opened(seen & _lively(ground), FAINT_WIDTH).astype(np.uint8), odd_kernel(FAINT_WIDTH)).astype(bool) & seen
+    found = cloth | wide
+    found |= _joints(found)
+    upright = np.ones((BRIDGE, BRIDGE_BREADTH), np.uint8)
+    above = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, upright)
+    around = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(NOTCH))
+    slight = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(FAINT_WIDTH)).astype(bool)
+    pockets = ((above | around) > 0) & ~found & ~shadow
+    beside = local_max(np.abs(ground.difference[..., 0]), NOTCH)
+    bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
+    tinted = pockets & (tint > np.maximum(tinge, bleeding))
+    differs = pockets & ((lift > np.maximum(NOTCH_OVER * least, NOTCH_SHARE * beside)) | (slight & (lift < -NOTCH_OVER * least)))
+    result: BoolArray = found | tinted | _pieces(pockets, lying=True) | _pieces(differs | tinted, lying=False)
+    return result
+
+
+def _border_level(values: FloatArray) -> float:
+    """The 95th percentile of `values` (h, w) along the border, what stands out of it left aside."""
+    border = np.concatenate([values[:BORDER].ravel(), values[-BORDER:].ravel(), values[:, :BORDER].ravel(), values[:, -BORDER:].ravel()])
+    plain = border[border < max(1.0, 6 * float(np.median(border)))]
+    return float(np.percentile(plain, 95)) if plain.size else 0.0
+
+
+def _lively(ground: Ground) -> BoolArray:
+    """(h, w) where there is any texture at all: none means a flat patch that was pasted or painted on the ground."""
+    lift = ground.difference[..., 0]
+    result: BoolArray = cv2.blur(np.abs(lift - cv2.blur(lift, (3, 3))), (FAINT_WIDTH, FAINT_WIDTH)) > LIVELY
+    return result
+
+
+def _surroundings(ground: Ground, free: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """(h, w) mean lift and length of the mean tint of the `free` pixels around, Lab units; 0 where there are none."""
+    share = cv2.erode(free.astype(np.float32), odd_kernel(3))
+    weight = cv2.GaussianBlur(share, (0, 0), FAINT_SCALE)
+    total = cv2.GaussianBlur(np.clip(ground.difference, -3, 3) * share[..., None], (0, 0), FAINT_SCALE)
+    mean = np.where((weight > 0.05) & free, 1.0, 0.0)[..., None] * total / np.maximum(weight, 1e-3)[..., None]
+    return mean[..., 0], np.hypot(mean[..., 1], mean[..., 2])
+
+
+def _pieces(pockets: BoolArray, *, lying: bool) -> BoolArray:
+    """(h, w) those pieces of `pockets` that lie, or, without `lying`, all that do not stand.
+
+    Upright pockets are gaps beside the torso, with contact shadow in them.
+    """
+    count, labels, stats = components(pockets)
+    result = np.zeros_like(pockets)
+    for i in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[i])
+        if area < POCKET_AREA:
+            continue
+        box = np.s_[y : y + h, x : x + w]
+        piece = labels[box] == i
+        moments = cv2.moments(piece.astype(np.uint8), binaryImage=True)
+        if moments["mu20"] > LYING * moments["mu02"] or (not lying and moments["mu02"] < LYING * moments["mu20"]):
+            result[box] |= piece
+    return result
+
+
+def _joints(cloth: BoolArray) -> BoolArray:
+    """(h, w) narrow bands between sizeable pieces of cloth that nothing else connects."""
+    count, labels, stats = components(fill_holes(cloth))
+    pieces = [int(i) for i in np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1 if stats[i, cv2.CC_STAT_AREA] > PIECE * cloth.size]
+    if len(pieces) < 2:
+        return np.zeros_like(cloth)
+    result = np.zeros_like(cloth)
+    distances = [cv2.distanceTransform((labels != i).astype(np.uint8), cv2.DIST_L2, 3) for i in pieces[:MOST_PIECES]]
+    for k, one in enumerate(distances):
+        for other in distances[:k]:
+            across = one + other
+            band = (across < BRIDGE) & ~cloth
+            if band.any():
+                width = min(BRIDGE, JOINT_SPREAD * float(np.percentile(across[band], 25)))
+                result |= _pieces(band & (across < width), lying=True)
+    if result.any():
+        result &= cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(BRIDGE)).astype(bool)
+    return result

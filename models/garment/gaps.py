@@ -1,0 +1,54 @@
+"""Holes in a garment's silhouette through which the ground is seen."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from models.garment.ground import Ground
+from models.garment.outline import odd_kernel, opened
+from models.types import BoolArray
+
+GAP_AREA: Final = 0.0004
+"""Smallest area of a gap, share of the garment's."""
+GAP_SLENDER: Final = 1.8
+"""A gap beside the torso is at least so many times taller than wide."""
+GAP_HEIGHT: Final = 0.08
+"""Its height, share of the garment's."""
+GAP_ASIDE: Final = 0.15
+"""Its distance from the garment's middle, share of the width."""
+STRAP_ROWS: Final = 0.4
+"""Gaps between straps lie in this upper share of the garment."""
+STRAP_COVER: Final = 0.25
+"""Share of the rows above a gap between straps that may be cloth."""
+RIM_PX: Final = 7
+"""Diameter px by which a gap's clean middle is grown into its rim."""
+
+
+def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray) -> BoolArray:
+    """(h, w) ground seen through `filled`: tall islands beside the torso, and islands under thin straps.
+
+    Other ground-coloured islands are print.
+    """
+    grounded = cv2.blur(ground.distance, (3, 3)) < 1.5 * ground.threshold
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(opened(filled & ~cloth & grounded, 3).astype(np.uint8))
+    clean = np.zeros_like(filled)
+    ys, xs = np.nonzero(filled)
+    if not ys.size:
+        return clean
+    left, width, top, height = int(xs.min()), int(np.ptp(xs)) + 1, int(ys.min()), int(np.ptp(ys)) + 1
+    least = GAP_AREA * float(filled.sum())
+    for i in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[i])
+        if area < least:
+            continue
+        aside = abs(float(centres[i][0]) - left - width / 2) / width
+        tall = h > GAP_SLENDER * w and aside > GAP_ASIDE and h > GAP_HEIGHT * height
+        above = filled[top:y, x : x + w]
+        strap = y < top + STRAP_ROWS * height and above.size > 0 and above.mean() < STRAP_COVER
+        if tall or strap:
+            clean |= labels == i
+    grown: BoolArray = cv2.dilate(clean.astype(np.uint8), odd_kernel(RIM_PX)).astype(bool) & filled & ~cloth
+    return grown
