@@ -52,7 +52,7 @@ class Limb:
     """(h, w) 0..1 along the upper bone, 1..2 along the lower one, beyond 2 hand or foot."""
     end: Tensor
     """(h, w) 0..1: the hand or the foot."""
-    hand_px: Tensor
+    end_px: Tensor
     """(h, w) distance from the hand's or foot's bone."""
     visibility: float
     """0..1 of the wrist or ankle."""

@@ -12,70 +12,73 @@ import torch.nn.functional as nnf
 from torch import Tensor
 
 from models.person.parsing.anatomy import Anatomy, step
+from models.person.parsing.appearance import Appearance, colour_likelihoods
 from models.person.parsing.colour import fit, log_likelihood
 from models.person.parsing.fields import blur
+from models.person.parsing.scene import Scene
 
 SURE_GROUND = 0.05
-"""Mask level under which a pixel is certainly ground."""
+"""Mask level under which a pixel is certainly ground ..."""
 GUARD = 0.03
-"""Ground is learnt no nearer to the person than this, in body widths."""
+"""... if none nearer than this, in body widths, is above it."""
+COARSE = 4
 REACH_PX = (8.0, 32.0)
 """Sigmas of the windows in which the local ground is averaged; the wider one fills what the narrower cannot see."""
-NARROW_PREFERENCE = 40.0
+FAR_WEIGHT = 1 / 40
 LOCAL_SPREAD = (12.0, 10.0, 10.0)
-"""Variance added to the local ground: sensor noise and JPEG blocks."""
-GLOBAL_COMPONENTS = 4
-LOCAL_SHARE = 0.7
+"""Variance added to the local ground: about what the person's own models have left of theirs."""
+NARROWED = 8.0
+"""... since that much of theirs is taken off: told from the ground, a white shirt is as narrow as a white wall."""
+GLOBAL_COMPONENTS, LOCAL_SHARE = 4, 0.7
+FLOOR = -15.0
 TOLERANCE = 0.035
-"""How far off the masks' edges may be, in body widths: sigma of the blur that turns them into a prior."""
-PRIOR_FLOOR = 2e-3
+"""How far off the masks' edges may be, in body widths: sigma of the blur that turns them into odds."""
+ODDS_FLOOR = 2e-3
+LEAST_PRIOR = 0.15
+"""Against the ground, no class of the person is rarer than this: a shirt's hem may hang below the waist."""
 EVIDENCE_WEIGHT = 0.7
 EVIDENCE_FOR, EVIDENCE_AGAINST = 5.0, 2.0
 """Nats that colour may speak for the person and against: a white shirt before a white wall is no hole."""
-NARROWED = 8.0
-LEAST_PRIOR = 0.15
-BODY_WEIGHT = 2.0
-BODY_CORE = 0.7
+BODY_WEIGHT, BODY_CORE = 2.0, 0.7
+"""Nats for the person this far inside a visible limb (1 is its outline), where masks lose white sleeves."""
+UNSURE = 0.002
+"""No pixel is more surely person or ground than this."""
 
 
-def prior(person: Tensor, width_px: float) -> Tensor:
-    """Mask (h, w) 0..1 -> log odds (h, w) for the person, unsure near the mask's edge."""
-    soft = blur(person[None], max(0.7, TOLERANCE * width_px))[0]
-    mixed = (0.3 * soft + 0.7 * person).clamp(PRIOR_FLOOR, 1 - PRIOR_FLOOR)
-    return torch.logit(mixed)
-
-
-def body(anatomy: Anatomy) -> Tensor:
-    """(h, w) 0..1: surely inside the body, by the pose alone."""
-    zone = torch.zeros_like(anatomy.face)
-    for limb in (*anatomy.arms, *anatomy.legs):
-        if limb.visibility > 0.5:
-            zone = torch.maximum(zone, step((BODY_CORE - limb.radius) / 0.1))
-    return zone
-
-
-def ground_likelihood(colours: Tensor, person: Tensor, width_px: float, floor: float) -> Tensor:
-    """Log likelihood (h, w) of each pixel under the ground that would be seen there.
-
-    `colours` (3, h, w) are the first three features, `person` (h, w) the mask.
-    """
-    height, width = person.shape
+def ground_likelihood(scene: Scene, width_px: float) -> Tensor:
+    """Log likelihood (h, w) of each pixel under the ground that would be seen there."""
+    shape = scene.foreground.shape
+    colours = scene.seen[:3]
     radius = max(1, round(GUARD * width_px))
-    near = nnf.max_pool2d(person[None, None], 2 * radius + 1, 1, radius)[0, 0]
-    sure = (near < SURE_GROUND).float()
-    moments = torch.cat((sure[None], sure * colours, sure * colours**2))
-    total = torch.zeros_like(moments)
-    small = nnf.avg_pool2d(moments[None], 4, ceil_mode=True)[0]
-    for k, sigma in enumerate(REACH_PX):
-        weight = 1.0 if k == 0 else 1 / NARROW_PREFERENCE
-        spread = blur(small, sigma / 4)
-        total += weight * nnf.interpolate(spread[None], size=(height, width), mode="bilinear", align_corners=False)[0]
-    known = total[0]
-    mean = total[1:4] / known.clamp_min(1e-6)
-    spread = torch.tensor(LOCAL_SPREAD, device=colours.device)[:, None, None]
-    variance = (total[4:] / known.clamp_min(1e-6) - mean**2).clamp_min(0) + spread
+    near = nnf.max_pool2d(scene.foreground[None, None], 2 * radius + 1, 1, radius)[0, 0]
+    sure = (near < SURE_GROUND).to(colours)
+    small = nnf.avg_pool2d(torch.cat((sure[None], sure * colours, sure * colours**2))[None], COARSE, ceil_mode=True)[0]
+    spread = blur(small, REACH_PX[0] / COARSE) + FAR_WEIGHT * blur(small, REACH_PX[1] / COARSE)
+    total = nnf.interpolate(spread[None], size=shape, mode="bilinear", align_corners=False)[0]
+    known = total[0].clamp_min(1e-6)
+    mean = total[1:4] / known
+    variance = (total[4:] / known - mean**2).clamp_min(0) + torch.tensor(LOCAL_SPREAD).to(colours)[:, None, None]
     local = -0.5 * ((colours - mean) ** 2 / variance + variance.log()).sum(0)
-    everywhere = log_likelihood(colours.reshape(3, -1).T, fit(colours.reshape(3, -1).T, sure.reshape(1, -1), GLOBAL_COMPONENTS), floor)
-    share = LOCAL_SHARE * (known / (known + 1e-3))
-    both = torch.logaddexp(local + share.clamp_min(1e-6).log(), everywhere.view(height, width) + (1 - share).log())
-    return both.clamp_min(floor)
+    everywhere = fit(scene.pixels[:, :3], sure.reshape(1, -1), GLOBAL_COMPONENTS)
+    share = LOCAL_SHARE * (total[0] / (total[0] + 1e-3))
+    whole = log_likelihood(scene.colour_terms, everywhere, FLOOR).view(shape)
+    return torch.logaddexp(local + share.clamp_min(1e-6).log(), whole + (1 - share).log()).clamp_min(FLOOR)
+
+
+def mask_odds(scene: Scene, a: Anatomy) -> Tensor:
+    """Log odds (h, w) for the person by masks and pose, unsure near the masks' edges."""
+    soft = blur(scene.foreground[None], max(0.7, TOLERANCE * a.width_px))[0]
+    mixed = torch.maximum(scene.foreground, 0.5 * (soft + scene.foreground))
+    limbs = [step((BODY_CORE - limb.radius) / 0.1) * (limb.visibility > 0.5) for limb in (*a.arms, *a.legs)]
+    return torch.logit(mixed.clamp(ODDS_FLOOR, 1 - ODDS_FLOOR)) + BODY_WEIGHT * torch.stack(limbs).amax(0)
+
+
+def person_share(scene: Scene, odds: Tensor, ground: Tensor, prior: Tensor, appearance: Appearance) -> Tensor:
+    """Probability (h, w) of the person: `odds` of the masks and what the classes' colours say against the `ground`'s.
+
+    `prior` (5, h, w) are the classes' shares inside the person.
+    """
+    like = colour_likelihoods(scene, appearance, FLOOR, NARROWED).view(4, *odds.shape)
+    person = torch.logsumexp(prior[:4].clamp_min(LEAST_PRIOR).log() + like, 0)
+    evidence = EVIDENCE_WEIGHT * (person - ground).clamp(-EVIDENCE_AGAINST, EVIDENCE_FOR)
+    return torch.sigmoid(odds + evidence).clamp(UNSURE, 1 - UNSURE)

@@ -71,7 +71,7 @@ def near_hands(a: Anatomy) -> Tensor:
     near = torch.zeros_like(a.face)
     arms = torch.zeros_like(a.face)
     for arm in a.arms:
-        near = torch.maximum(near, step((HELD_REACH * a.width_px - arm.hand_px) / (0.1 * a.width_px)) * (arm.visibility > 0.4))
+        near = torch.maximum(near, step((HELD_REACH * a.width_px - arm.end_px) / (0.1 * a.width_px)) * (arm.visibility > 0.4))
         arms = torch.maximum(arms, torch.maximum(step((1.05 - arm.radius) / 0.12) * (arm.course < 2), arm.end))
     return near * (1 - arms)
 

@@ -1,0 +1,111 @@
+"""What each class looks like on this person: seeds from the body, then models refitted from the parse itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.person.parsing.anatomy import Anatomy
+from models.person.parsing.colour import Mixture, fit, log_likelihood
+from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, near_hands
+from models.person.parsing.scene import SKIN_SPREAD, Scene, shaded
+
+FLOORS = (-15.0, -17.0, -15.0, -15.0, -13.5)
+"""Least log likelihood of hair, skin, upper, lower, other. Cloth may have any print, skin has none: an unknown colour is rather
+cloth. For other things it is the density of colours spread evenly: any colour may be a shoe or a bag."""
+HAIR_COMPONENTS, SKIN_COMPONENTS, CLOTH_COMPONENTS, OTHER_COMPONENTS = 2, 3, 4, 3
+SKIN_KNEE = -11.5
+"""Log likelihood at which a pixel is as likely as not the skin of face and hands."""
+UPPER_HALF, LOWER_HALF = 0.5, 0.65
+"""Half widths of the seeds' corridors, in body widths."""
+WAIST_GAP, HEM_REACH, SHOULDER = 0.07, 0.75, 0.85
+"""Seeds keep off the waist line, end so far below it, and below the shoulders (`along`)."""
+BELOW_CHIN = 2.2
+SKIN_LOSS = 0.7
+"""Skin relearnt may explain a pixel better than face and hands do, never worse by more than this (nats)."""
+HAIR_ON_NECK, HAIR_ON_FACE, HAIR_ON_CORE = 4.0, 3.0, 0.0
+"""Nats by which colour may prefer hair to skin on neck, face and inner face: shadow looks like hair."""
+DOUBT = 0.5
+"""Skin found where hair may hang (fringe, sides of the neck) counts so much less for skin's own model."""
+FACE_SHARE, DARKEST = 0.4, 0.75
+"""The inner face stays in skin's model at least at this weight, but for what is darker than this share of the skin."""
+HEAD_DOUBT = 0.9
+"""Hair found on face and neck counts so much less for hair's model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    hair: Mixture
+    skin: Mixture
+    cloth: Mixture
+    """Two classes: upper, lower."""
+    other: Mixture
+
+
+def skin_share(scene: Scene) -> Tensor:
+    """(h, w) 0..1: how surely a pixel has the colour of face and hands."""
+    return torch.sigmoid((scene.skin_like - SKIN_KNEE).clamp(-30, 30))
+
+
+def feet(a: Anatomy) -> Tensor:
+    """(h, w) 0..1: feet that are seen."""
+    return torch.stack([leg.end * (leg.visibility > 0.4) for leg in a.legs]).amax(0)
+
+
+def first_look(scene: Scene, a: Anatomy, waist: float, *, skin_coloured_top: bool) -> Appearance:
+    """Models from where each class must be, by the pose alone."""
+    not_skin = 1 - skin_share(scene)
+    hands = torch.maximum(a.arms[0].end, a.arms[1].end)
+    free = scene.inner * (torch.minimum(a.arms[0].radius, a.arms[1].radius) > 1)
+    upper = free * (a.across.abs() < UPPER_HALF) * (a.along > waist + WAIST_GAP) * (a.along < SHOULDER) * (1 - a.neck)
+    upper = upper * (a.head_down > BELOW_CHIN) * (1.0 if skin_coloured_top else not_skin)
+    lower = free * (a.across.abs() < LOWER_HALF) * (a.along < waist - WAIST_GAP) * (a.along > waist - HEM_REACH)
+    lower = lower * (1 - hands) * (1 - near_hands(a)) * not_skin
+    top = torch.maximum(a.skull, 0.3 * a.side_hair * (a.head_down < 1.5)) * (1 - a.face) * (a.head_down < 0.9)
+    top = top * (0.05 + 0.95 * not_skin) * (0.4 + 0.6 * (a.head_down < -0.8))
+    hair = scene.inner * (top + 0.5 * a.flank * (a.head_down < 2.6))
+    other = scene.inner * feet(a) * not_skin
+    return Appearance(
+        hair=fit(scene.pixels, hair.reshape(1, -1), HAIR_COMPONENTS),
+        skin=scene.skin,
+        cloth=fit(scene.pixels, torch.stack((upper, lower)).reshape(2, -1), CLOTH_COMPONENTS),
+        other=fit(scene.pixels, other.reshape(1, -1), OTHER_COMPONENTS),
+    )
+
+
+def second_look(scene: Scene, a: Anatomy, posterior: Tensor) -> Appearance:
+    """Models from a parse (5, h, w): what is labelled surely teaches the rest."""
+    weight = posterior**2 * scene.inner
+    hair = weight[HAIR] * (1 - HEAD_DOUBT * a.face) * (1 - HEAD_DOUBT * a.neck)
+    doubtful = torch.maximum(a.face * (1 - a.core_face), a.neck * a.neck_side)
+    face = FACE_SHARE * a.core_face * scene.inner * (scene.seen[0] > DARKEST * scene.skin_level)
+    skin = torch.maximum(weight[SKIN] * (1 - DOUBT * doubtful), face)
+    other = torch.maximum(weight[OTHER], scene.inner * feet(a) * (1 - skin_share(scene)))
+    return Appearance(
+        hair=fit(scene.pixels, hair.reshape(1, -1), HAIR_COMPONENTS),
+        skin=fit(scene.skin_pixels, skin.reshape(1, -1), SKIN_COMPONENTS, torch.tensor(SKIN_SPREAD)),
+        cloth=fit(scene.pixels, weight[[UPPER, LOWER]].reshape(2, -1), CLOTH_COMPONENTS),
+        other=fit(scene.pixels, other.reshape(1, -1), OTHER_COMPONENTS),
+    )
+
+
+def likelihoods(scene: Scene, a: Anatomy, appearance: Appearance) -> Tensor:
+    """(5, h, w) log likelihoods of hair, skin, upper, lower, other."""
+    shape = scene.foreground.shape
+    skin = log_likelihood(scene.skin_terms, shaded(appearance.skin), FLOORS[SKIN]).view(shape)
+    skin = torch.maximum(skin, scene.skin_like - SKIN_LOSS)
+    ahead = 30 - (30 - HAIR_ON_NECK) * a.neck
+    ahead = torch.minimum(ahead, 30 - (30 - HAIR_ON_FACE) * a.face)
+    ahead = torch.minimum(ahead, 30 - (30 - HAIR_ON_CORE) * a.core_face)
+    hair = torch.minimum(log_likelihood(scene.terms, appearance.hair, FLOORS[HAIR]).view(shape), skin + ahead)
+    upper, lower = log_likelihood(scene.terms, appearance.cloth, FLOORS[UPPER]).view(2, *shape)
+    other = log_likelihood(scene.terms, appearance.other, FLOORS[OTHER]).view(shape)
+    return torch.stack((hair, skin, upper, lower, other))
+
+
+def colour_likelihoods(scene: Scene, appearance: Appearance, floor: float, narrowed: float) -> Tensor:
+    """(4, P) log likelihoods of hair, skin, upper, lower by colour alone, their variances less `narrowed`."""
+    models = (appearance.hair, shaded(appearance.skin), appearance.cloth)
+    return torch.cat([log_likelihood(scene.colour_terms, model, floor, narrowed) for model in models])
