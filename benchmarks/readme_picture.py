@@ -1,6 +1,6 @@
 """Draws the README's picture: sample people in our own drawn garments, by the engine as it stands.
 
-    python -m benchmarks.readme_picture [OUT]
+python -m benchmarks.readme_picture [OUT]
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,10 +103,10 @@ class Engine:
         """
         photo = np.require(photo, np.uint8, ["C", "W"])  # torch shares its memory
         scale = min(1.0, WORK_LONG_SIDE_PX / max(photo.shape[:2]))
-        work = photo
+        work: Picture = photo
         if scale < 1:
             size = (round(photo.shape[1] * scale), round(photo.shape[0] * scale))
-            work = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+            work = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
         seen, parse = self._look(work)
         body = measure_body(seen.pose, parse)
         plate = make_plate(work, parse, body)
@@ -201,7 +200,7 @@ class Engine:
         if (height, width) != person.work_size:
             alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
             place_map = cv2.resize(place_map, (width, height), interpolation=cv2.INTER_LINEAR)
-            labels = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
+            labels = np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
             edit = _full_edit(edit, (height, width))
         body = person.body
         return Explanation(

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Picture = npt.NDArray[np.uint8]
 """uint8 (H, W, 3), RGB, sRGB-coded."""
-FloatArray = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.floating[Any]]
+"""float32 where a comment does not say otherwise; what goes to torch is made float32 there."""
 BoolArray = npt.NDArray[np.bool_]
 LabelMap = npt.NDArray[np.uint8]
 

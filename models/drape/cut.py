@@ -24,6 +24,7 @@ from models.drape.grids import (
     sleeve_grid,
     torso_grid,
 )
+from models.masks import blur, grow, shrink
 from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, Notice, UpperLandmarks
 
 SEAM_OVERLAP = 0.03
@@ -209,7 +210,7 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
 def _texture(reading: GarmentReading, width: float) -> tuple[Tensor, float]:
     """Colour and the three alphas; a piece's alpha ends a little beyond its seam, inside the neighbouring piece."""
     part, marks = reading.part, reading.landmarks
-    alpha = cv2.GaussianBlur(reading.alpha.astype(np.float32), (0, 0), EDGE_SOFTNESS_PX)
+    alpha = blur(reading.alpha, EDGE_SOFTNESS_PX)
     # without sleeves the whole garment, so that the antialiased rim outside the mask is kept
     sleeves, torso = np.zeros_like(alpha), np.ones_like(alpha)
     if (part >= 2).any():
@@ -222,7 +223,7 @@ def _texture(reading: GarmentReading, width: float) -> tuple[Tensor, float]:
         torso = _grown(part == 1, SEAM_TIP_PX) * (1 - share) + torso * share
     # the inner back goes out over its own rim, or a line of front cloth would be left round it
     back = reading.inner_back.astype(np.float32)
-    rim = _grown(back > 0.5, BACK_RIM_PX) * (cv2.erode(reading.mask.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
+    rim = _grown(back > 0.5, BACK_RIM_PX) * (shrink(reading.mask, 2) == 0)
     back = np.maximum(back, rim)
     planes = [reading.rgb.astype(np.float32) / 255, (alpha * torso * (1 - back))[..., None], (alpha * back)[..., None]]
     stack = np.concatenate([*planes, (alpha * sleeves)[..., None]], -1).astype(np.float32)
@@ -230,12 +231,9 @@ def _texture(reading: GarmentReading, width: float) -> tuple[Tensor, float]:
     if scale < 1:
         size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
         halves = [cv2.resize(half, size, interpolation=cv2.INTER_AREA) for half in (stack[..., :3], stack[..., 3:])]
-        stack = np.concatenate(halves, -1)
+        stack = np.asarray(np.concatenate(halves, -1), np.float32)
     return torch.from_numpy(np.ascontiguousarray(stack.transpose(2, 0, 1))), scale
 
 
-def _grown(mask: np.ndarray, px: float) -> FloatArray:
-    size = 2 * max(1, round(px)) + 1
-    wide = cv2.dilate(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-    soft: FloatArray = cv2.GaussianBlur(wide.astype(np.float32), (0, 0), 1.0)
-    return soft
+def _grown(mask: BoolArray, px: float) -> FloatArray:
+    return blur(grow(mask, px), 1.0)

@@ -159,8 +159,8 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
     out = torch.tensor([-1.0, 1.0], device=unit.device)[None, :, None] * frame.right[:, None]  # (B, 2, 2) outward
     up = frame.over[:, None]
     neck, neck_x = _neck(frame, measures, scale, out, up)
-    shoulder = _shoulder(frame, measures, scale, out, up, neck, neck_x)
-    armpit = _armpit(frame, measures, scale, out, up, shoulder)
+    shoulder = _shoulder(frame, measures, scale, out, up, neck_x)
+    armpit = _armpit(frame, measures, scale, up, shoulder)
     side, middle, tucked = _side(frame, measures, scale, neck, armpit, tuck)
     collar_in = measures.collar * scale[:, None, None]
     collar = out * collar_in[..., :1] * 0.6 + up * collar_in[..., 1:] * 0.8
@@ -212,7 +212,7 @@ def _neck(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tens
     return frame.middle[:, None] + out * x[..., None] + up * height[..., None], x
 
 
-def _shoulder(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, neck: Tensor, neck_x: Tensor) -> Tensor:
+def _shoulder(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, neck_x: Tensor) -> Tensor:
     tip_x = ((frame.tip - frame.middle[:, None]) * out).sum(-1)
     least = neck_x + 0.04 * frame.unit[:, None]
     x = torch.minimum(torch.maximum((measures.shoulder_half * scale)[:, None], least), torch.maximum(tip_x, least))
@@ -247,7 +247,7 @@ def _row_at(frame: Frame, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return middle, across * sign, sample(frame.side, at)
 
 
-def _armpit(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:
+def _armpit(frame: Frame, measures: Measures, scale: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:
     unit = frame.unit
     drop = measures.armpit_drop * scale[:, None]
     turned = (frame.shoulder_px / unit).clamp(max=1)  # a turned body's shoulder line is short

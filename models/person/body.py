@@ -168,7 +168,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         over=over,
         shoulder_px=shoulder_px,
         chin=chin.astype(np.float32),
-        face_px=float(max(np.linalg.norm(chin - pose.xy[NOSE]), 0.18 * unit)),
+        face_px=max(float(np.linalg.norm(chin - pose.xy[NOSE])), 0.18 * unit),
         nose=pose.xy[NOSE].astype(np.float32),
         arms=both,
         tip=tip.astype(np.float32),
@@ -220,7 +220,8 @@ def arm_coordinates(points: FloatArray, arm: Arm) -> tuple[FloatArray, FloatArra
     0 shoulder, 1 elbow, 2 wrist, up to 2.5 on the hand; both (...).
     """
     place = np.linspace(0, 2, ARM_COUNT)
-    reach, where = None, None
+    reach = np.full(points.shape[:-1], np.inf, np.float32)
+    where = np.zeros(points.shape[:-1], np.float32)
     shoulder, elbow, wrist, finger = arm.joints
     hand_end = wrist + (finger - wrist) * 1.6
     for start, end, base, length in ((shoulder, elbow, 0.0, 1.0), (elbow, wrist, 1.0, 1.0), (wrist, hand_end, 2.0, 0.5)):
@@ -233,12 +234,8 @@ def arm_coordinates(points: FloatArray, arm: Arm) -> tuple[FloatArray, FloatArra
         if base == 2.0:
             radius = radius * 1.35  # a hand is wider than the wrist
         distance = np.sqrt((offset**2).sum(-1)) / radius
-        if reach is None or where is None:
-            reach, where = distance, along
-        else:
-            nearer = distance < reach
-            reach, where = np.where(nearer, distance, reach), np.where(nearer, along, where)
-    assert reach is not None and where is not None
+        nearer = distance < reach
+        reach, where = np.where(nearer, distance, reach), np.where(nearer, along, where)
     return reach.astype(np.float32), where.astype(np.float32)
 
 
@@ -268,18 +265,18 @@ def _arm_radius(labels: LabelMap, joints: FloatArray, unit: float) -> FloatArray
     for sign in (-1, 1):
         seen = look_up(labels, points[:, None] + sign * normal[:, None] * steps[None, :, None])
         end = first(seen != Label.SKIN, len(steps) - 1)
-        open_end = np.take_along_axis(seen, end[:, None], 1)[:, 0] == Label.BACKGROUND
+        open_end = seen[np.arange(ARM_COUNT), end] == Label.BACKGROUND
         widths.append(np.where(open_end, steps[end], np.nan))
     both = (widths[0] + widths[1]) / 2
     ratio = np.where(np.minimum(widths[0], widths[1]) > 0.02 * unit, both / usual, np.nan)
     ratio[:3] = ratio[-3:] = np.nan
     steady = _steady(ratio)
-    seen = steady > 0
-    if seen.sum() < 5:
+    known = steady > 0
+    if known.sum() < 5:
         return usual
     # what is seen nearest tells how strong the arm is where cloth hides it
     place = np.arange(ARM_COUNT)
-    factor = np.clip(np.interp(place, place[seen], steady[seen]), *ARM_FACTOR)
+    factor = np.clip(np.interp(place, place[known], steady[known]), *ARM_FACTOR)
     return (usual * np.convolve(np.pad(factor, 4, mode="edge"), np.full(9, 1 / 9), "valid")).astype(np.float32)
 
 
@@ -342,9 +339,9 @@ def _tip(labels: LabelMap, joint: FloatArray, outward: FloatArray, up: FloatArra
     # a bare shoulder may reach further out than the joint says: the seam lies on it
     steps = np.arange(0, 0.16, 0.006) * unit
     seen = look_up(labels, tip - up * 0.07 * unit + outward * steps[:, None])
-    end = int(first(seen == Label.BACKGROUND, len(steps)))
-    bare = seen[:end] == Label.SKIN
-    far = float(steps[np.flatnonzero(bare)[-1]]) if end < len(steps) and bare.any() and bare[-1] else 0.0
+    edge = int(first(seen == Label.BACKGROUND, len(steps)))
+    bare = seen[:edge] == Label.SKIN
+    far = float(steps[edge - 1]) if 0 < edge < len(steps) and bare[-1] else 0.0
     result: FloatArray = (tip + outward * 0.6 * far).astype(np.float32)
     return result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 
@@ -36,7 +38,7 @@ def figure(size: tuple[int, int] = (512, 384), sleeve: float = 0.45) -> tuple[Pi
     labels: LabelMap = np.zeros(size, np.uint8)
 
     def line(points: list[FloatArray], radius: float, label: Label) -> None:
-        for a, b in zip(points[:-1], points[1:], strict=True):
+        for a, b in pairwise(points):
             cv2.line(labels, _int(a), _int(b), int(label), max(1, round(2 * radius * scale)), shift=4)
 
     def blob(centre: FloatArray, axes: tuple[float, float], label: Label) -> None:
@@ -111,4 +113,4 @@ def mirrored(picture: Picture, pose: Pose, parse: PersonParse) -> tuple[Picture,
 
 
 def _int(point: FloatArray) -> tuple[int, int]:
-    return int(round(float(point[0]) * 16)), int(round(float(point[1]) * 16))
+    return round(float(point[0]) * 16), round(float(point[1]) * 16)

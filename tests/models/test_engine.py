@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
+from models.drape.cut import Garment
 from models.engine import WORK_LONG_SIDE_PX, Engine, Person
 from models.errors import GarmentNotIsolated, NoPerson
 from models.interface import EngineProtocol, Fitting
@@ -31,7 +32,7 @@ def person(engine: Engine) -> Person:
 
 
 def test_it_is_what_the_service_asks_for(engine: Engine) -> None:
-    protocol: EngineProtocol[Person, object] = engine  # type: ignore[assignment]
+    protocol: EngineProtocol[Person, Garment] = engine
     assert protocol.device == "cpu"
     assert protocol.version
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.compose.blend import Blend, Layers, Scene, blend, soft
-from models.compose.fill import pull_push
 from models.compose.plate import Plate, make_plate
+from models.compose.pull_push import pull_push
 from models.person.body import Body, measure_body
 from models.types import Label, LabelMap, Picture
 from tests.models.figures import GROUND_COLOUR, SKIN_COLOUR, TOP_COLOUR, TROUSER_COLOUR, figure

@@ -49,7 +49,7 @@ def torso_curves(waist: float = 0.0, middle: float = 1.0, tilt: float = 0.0) -> 
 def signed_areas(grid: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
     points = grid.reshape(-1, 2).numpy()
     a, b, c = (points[triangles(shape)[:, i]] for i in range(3))
-    return (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
+    return np.asarray((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
 
 
 @given(waist=st.floats(-30, 45), middle=st.floats(0.8, 1.15), tilt=st.floats(-15, 15))

@@ -1,0 +1,61 @@
+"""Where every pixel lies on the body: on which arm and how far along, how far across and over the shoulders, below the waist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.person.body import ROW_COUNT, ROW_SPAN, WAIST_COUNT, WAIST_TO, Body, arm_coordinates
+from models.types import FloatArray
+
+NO_WAIST = -1e4
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Per pixel; (H, W) float32 unless said."""
+
+    reach: FloatArray
+    """(2, H, W) distance from each arm's bones in arm half widths: 1 is the skin."""
+    place: FloatArray
+    """(2, H, W) along each arm: 0 shoulder, 1 elbow, 2 wrist, 2.5 fingers."""
+    across: FloatArray
+    """Units from the shoulders' middle along the shoulder line, positive to the picture's right."""
+    over: FloatArray
+    """Units over the shoulder line, negative below it."""
+    from_nose: FloatArray
+    """Nose-to-chin distances from the nose."""
+    below_waist: FloatArray
+    """px below the waist line along the trunk, negative above it; NO_WAIST where the waist is not known."""
+
+
+def locate(body: Body, size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
+    """Coordinates of the pixels of a picture of `size` (h, w) that shows the whole photo of `photo_size` (H, W)."""
+    y, x = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
+    points = np.stack([(x + 0.5) * photo_size[1] / size[1] - 0.5, (y + 0.5) * photo_size[0] / size[0] - 0.5], -1)
+    offset = points - body.middle
+    arms = [arm_coordinates(points, arm) for arm in body.arms]
+    return Coordinates(
+        reach=np.stack([a[0] for a in arms]),
+        place=np.stack([a[1] for a in arms]),
+        across=(offset @ body.right) / body.unit_px,
+        over=(offset @ body.over) / body.unit_px,
+        from_nose=np.linalg.norm(points - body.nose, axis=-1) / body.face_px,
+        below_waist=_below_waist(body, points) if body.waist_known else np.full(size, NO_WAIST, np.float32),
+    )
+
+
+def _below_waist(body: Body, points: FloatArray) -> FloatArray:
+    down = -((points - body.middle) @ body.up)
+    # the axis and the rows across it: the same directions the waist line was measured in
+    at = np.clip(down / (ROW_SPAN * body.unit_px) * (ROW_COUNT - 1), 0, ROW_COUNT - 1)
+    index = np.arange(ROW_COUNT)
+    across = np.stack([np.interp(at, index, body.row_right[:, c]) for c in (0, 1)], -1)
+    axis = np.stack([np.interp(at, index, body.row_middle[:, c]) for c in (0, 1)], -1)
+    lateral = ((points - axis) * across).sum(-1)
+    # a point beside the axis lies on a row that may be slanted
+    square = np.array([-body.up[1], body.up[0]], np.float32)
+    slant = (across @ -body.up) / np.maximum(np.abs(across @ square), 0.2)
+    line = np.interp(lateral / body.unit_px, np.linspace(-WAIST_TO, WAIST_TO, WAIST_COUNT), body.waist)
+    return np.asarray(down - lateral * slant - line, np.float32)

@@ -1,0 +1,96 @@
+"""Bare skin and the under-layer as they would look where the old top was: the wearer's tone, lit like the rest of them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from models.compose.coordinates import Coordinates
+from models.compose.pull_push import pull_push
+from models.masks import blur, ramp, shrink
+from models.person.body import Body
+from models.types import BoolArray, FloatArray, Label, LabelMap
+
+SKIN_TONE_BLEND = (0.65, 0.35)
+"""Tone of filled skin: neck and hands, face."""
+UNDER_LAYER = (206.0, 202.0, 197.0)
+"""Colour of the neutral under-layer before the scene's light."""
+
+
+def bare_and_layer(
+    small: FloatArray, labels: LabelMap, body: Body, where: Coordinates, clean: BoolArray, scale: float
+) -> tuple[FloatArray, FloatArray]:
+    """Lit skin and the lit under-layer everywhere, (h, w, 3) 0..255.
+
+    All at the reduced size: the photo `small` (h, w, 3) 0..255, its `labels`, the pixels' coordinates, `clean` where
+    nothing was removed; `scale` is small px a photo px.
+    """
+    unit = body.unit_px * scale
+    # the wearer's tone, with the light of the skin that is seen nearby
+    tone, weight = _skin_tone(small, labels, where.from_nose)
+    weight = weight * (np.linalg.norm(small - tone, axis=-1) < 70) * clean
+    local = pull_push(small, weight.astype(np.float32)) if weight.sum() > 20 else np.broadcast_to(tone, small.shape)
+    skin = np.asarray(blur(local, max(1.0, 0.05 * unit)) * 0.45 + tone * 0.55, np.float32)
+    chin_y = float((body.chin - body.middle) @ body.over / body.unit_px)
+    shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.08)
+    reach = where.reach.min(0)
+    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48)
+    light = blur(np.where(on_arm > 0.3, limb_shade(reach), shade), max(0.6, 0.012 * unit))[..., None]
+    for arm_reach, place in zip(where.reach, where.place, strict=True):  # each arm has its own light: scaled by its own visible skin
+        seen = (arm_reach < 0.8) & (labels == Label.SKIN) & clean & (place > 0.05) & (place < 1.9)
+        if seen.sum() > 40:
+            factor = np.median(small[seen], 0) / np.maximum(np.median((skin * light)[arm_reach < 0.8], 0), 1)
+            share = ramp(arm_reach, 1.35, 1.05) * ramp(place, 0.0, 0.25)
+            share = blur(share, max(0.6, 0.02 * unit))[..., None]
+            skin = np.asarray(skin * (1 + share * (np.clip(factor, 0.8, 1.3) - 1)), np.float32)
+    bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
+    luma = float(tone.mean()) / 185.0
+    layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * shade[..., None]
+    return bare, layer.astype(np.float32)
+
+
+def _skin_tone(photo: FloatArray, labels: LabelMap, from_nose: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Median lit skin colour (3,), and the weight (H, W) of pixels that show trustworthy skin beyond the face."""
+    lab = np.asarray(cv2.cvtColor(photo / 255, cv2.COLOR_RGB2LAB), np.float32)
+    skin = shrink(labels == Label.SKIN, 2) > 0
+    face = skin & (from_nose < 0.75)
+    rest = skin & (from_nose > 1.0)
+    if not skin.any():
+        return np.array([196.0, 160.0, 140.0], np.float32), np.zeros(labels.shape, np.float32)
+    seed = face if face.sum() > 50 else skin
+    centre = np.median(lab[seed], 0)
+    alike = rest & (np.linalg.norm(lab[..., 1:] - centre[1:], axis=-1) < 14) & (np.abs(lab[..., 0] - centre[0]) < 27)
+    use = alike if alike.sum() > 100 else seed
+    bright = lab[..., 0][use]
+    tone = np.median(photo[use][bright >= np.percentile(bright, 45)], 0)
+    own = np.median(photo[seed], 0)
+    return (SKIN_TONE_BLEND[0] * tone + SKIN_TONE_BLEND[1] * own).astype(np.float32), use.astype(np.float32)
+
+
+def torso_shade(x: FloatArray, y: FloatArray, chin_y: float) -> FloatArray:
+    """Light on a bare neck and chest, about 0.7 to 1.08; x outward, y up from the shoulder joints' middle, in units.
+
+    A wide cylinder for the chest, a narrow one for the neck, the chin's shadow, collarbones and the notch between them.
+    """
+    across = np.abs(x)
+    shade = 1 - 0.16 * np.clip(across / 0.55, 0, 1.1) ** 3
+    shade -= ramp(y, 0.16, 0.24) * 0.16 * np.clip(across / 0.24, 0, 1.2) ** 2
+    shade -= 0.16 * bump(y - (chin_y - 0.03), 0.07) * np.clip(1 - across / 0.26, 0, 1)
+    t = ramp(across, 0.05, 0.38)
+    bone = 0.10 + 0.10 * t - 0.02 * np.sin(np.pi * t)
+    weight = ramp(across, 0.03, 0.08) * ramp(across, 0.42, 0.30)
+    shade += weight * (0.085 * bump(y - bone, 0.018) - 0.13 * bump(y - bone - 0.045, 0.024) - 0.07 * bump(y - bone + 0.045, 0.025))
+    shade -= 0.12 * bump(x, 0.035) * bump(y - 0.11, 0.03)
+    shade -= 0.05 * ramp(y, 0.05, -0.45)
+    return shade.astype(np.float32)
+
+
+def limb_shade(reach: FloatArray) -> FloatArray:
+    """Light across a bare limb: `reach` 0 at the bone, 1 at the skin's edge."""
+    return (1 - 0.36 * np.clip(reach, 0, 1) ** 2.5).astype(np.float32)
+
+
+def bump(distance: FloatArray, width: float) -> FloatArray:
+    """A Gaussian of `distance` with standard deviation `width`."""
+    value: FloatArray = np.exp(-0.5 * (distance / width) ** 2)
+    return value

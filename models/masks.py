@@ -1,0 +1,60 @@
+"""Small masks of whole pixels and soft ones: growing, shrinking, blurring, ramps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.types import FloatArray
+
+AnyMask = npt.NDArray[Any]
+"""(H, W) bool, uint8 or float."""
+
+
+def grow(mask: AnyMask, px: float) -> npt.NDArray[np.uint8]:
+    """`mask` (H, W) widened by `px` (at least 1) all round, 0 or 1."""
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), _disc(px)), np.uint8)
+
+
+def shrink(mask: AnyMask, px: float) -> npt.NDArray[np.uint8]:
+    """`mask` (H, W) narrowed by `px` (at least 1) all round, 0 or 1."""
+    return np.asarray(cv2.erode(mask.astype(np.uint8), _disc(px)), np.uint8)
+
+
+def close(mask: AnyMask, px: float) -> npt.NDArray[np.uint8]:
+    """`mask` (H, W) with gaps narrower than twice `px` filled, 0 or 1."""
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, _disc(px)), np.uint8)
+
+
+def opened(mask: AnyMask, px: float) -> npt.NDArray[np.uint8]:
+    """`mask` (H, W) without what is narrower than twice `px`, 0 or 1."""
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _disc(px)), np.uint8)
+
+
+def _disc(px: float) -> npt.NDArray[np.uint8]:
+    size = 2 * max(1, round(px)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
+
+
+def blur(picture: AnyMask, sigma_px: float) -> FloatArray:
+    """Gaussian blur of (H, W) or (H, W, C), float32."""
+    return np.asarray(cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigma_px), np.float32)
+
+
+def reduce(picture: AnyMask, size: tuple[int, int]) -> FloatArray:
+    """(H, W) or (H, W, C) averaged down to `size` (w, h), float32."""
+    return np.asarray(cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def enlarge(picture: AnyMask, size: tuple[int, int]) -> FloatArray:
+    """(H, W) or (H, W, C) interpolated up to `size` (w, h), float32."""
+    return np.asarray(cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def ramp(value: FloatArray, start: float | FloatArray, stop: float | FloatArray) -> FloatArray:
+    """0 at `start`, 1 at `stop`, linear between and held beyond; `stop` may be the smaller."""
+    share: FloatArray = np.clip((value - start) / (stop - start), 0, 1)
+    return share
