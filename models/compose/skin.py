@@ -13,6 +13,8 @@ from models.types import BoolArray, FloatArray, Label, LabelMap
 
 SKIN_TONE_BLEND = (0.65, 0.35)
 """Tone of filled skin: neck and hands, face."""
+SKIN_LEAST_PX = 20
+"""Fewer pixels of trusted skin than this (at the reduced size) say nothing of the light."""
 UNDER_LAYER = (206.0, 202.0, 197.0)
 """Colour of the neutral under-layer before the scene's light."""
 
@@ -29,8 +31,10 @@ def bare_and_layer(
     # the wearer's tone, with the light of the skin that is seen nearby
     tone, weight = _skin_tone(small, labels, where.from_nose)
     weight = weight * (np.linalg.norm(small - tone, axis=-1) < 70) * clean
-    local = pull_push(small, weight.astype(np.float32)) if weight.sum() > 20 else np.broadcast_to(tone, small.shape)
-    skin = np.asarray(blur(local, max(1.0, 0.05 * unit)) * 0.45 + tone * 0.55, np.float32)
+    local = np.broadcast_to(tone, small.shape)
+    if weight.sum() > SKIN_LEAST_PX:
+        local = pull_push(small, weight.astype(np.float32))
+    skin: FloatArray = blur(local, max(1.0, 0.05 * unit)) * 0.45 + tone * 0.55
     chin_y = float((body.chin - body.middle) @ body.over / body.unit_px)
     shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.08)
     reach = where.reach.min(0)
