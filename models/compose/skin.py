@@ -44,8 +44,7 @@ def bare_and_layer(
         seen = (arm_reach < 0.8) & (labels == Label.SKIN) & clean & (place > 0.05) & (place < 1.9)
         if seen.sum() > 40:
             factor = np.median(small[seen], 0) / np.maximum(np.median((skin * light)[arm_reach < 0.8], 0), 1)
-            share = ramp(arm_reach, 1.35, 1.05) * ramp(place, 0.0, 0.25)
-            share = blur(share, max(0.6, 0.02 * unit))[..., None]
+            share = blur(ramp(arm_reach, 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
             skin = np.asarray(skin * (1 + share * (np.clip(factor, 0.8, 1.3) - 1)), np.float32)
     bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
     luma = float(tone.mean()) / 185.0
