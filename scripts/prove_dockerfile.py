@@ -153,6 +153,8 @@ class Prover:
         if self.pip_conf is not None:
             lent[root / PIP_CONF.lstrip("/")] = self.pip_conf
         if not on:
+            if not os.path.ismount(root / "proc"):
+                return
             for place in (*lent, root / "dev", root / "proc"):
                 run("umount", "--recursive", place)
             return
@@ -202,7 +204,7 @@ class Prover:
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, place / name)
 
-    def start(self, stage: Stage, words: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def start(self, stage: Stage, words: list[str], environment: dict[str, str], *, quiet: bool = False) -> subprocess.Popen[bytes]:
         """Runs in the stage's root as its user with exactly this environment."""
         if self.pip_conf is not None:
             environment = environment | {"PIP_CONFIG_FILE": PIP_CONF}
@@ -210,7 +212,7 @@ class Prover:
         assignments = [f"{key}={value}" for key, value in (home | environment).items()]
         chroot = ["chroot", f"--userspec={stage.user}", str(stage.root)]
         clean = ["/usr/bin/env", "--ignore-environment", f"--chdir={stage.workdir}", *assignments]
-        return subprocess.Popen([*chroot, *clean, *words], stdin=subprocess.DEVNULL)
+        return subprocess.Popen([*chroot, *clean, *words], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL if quiet else None)
 
     @staticmethod
     def inside(root: Path, path: str) -> Path:
@@ -232,12 +234,12 @@ def try_it(prover: Prover, stage: Stage, image: Command) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = stage.environment | {"MUSLIN_HOST": "127.0.0.1", "MUSLIN_PORT": str(port)}
+    environment = stage.environment | {"MUSLIN_HOST": "127.0.0.1", "MUSLIN_PORT": str(port), "TINI_SUBREAPER": "1"}  # here it is not PID 1
     address = f"http://127.0.0.1:{port}"
     began = time.monotonic()
     service = prover.start(stage, [*image.entrypoint, *image.command], environment)
     try:
-        while prover.start(stage, image.health, environment).wait() != 0:
+        while prover.start(stage, image.health, environment, quiet=True).wait() != 0:
             if service.poll() is not None or time.monotonic() - began > READY_WITHIN_S:
                 raise SystemExit(f"the service is not healthy after {time.monotonic() - began:.0f} s")
             time.sleep(2)
@@ -302,8 +304,7 @@ def main() -> None:
         say("proved")
     finally:
         for made in prover.stages.values():
-            if os.path.ismount(made.root / "proc"):
-                prover.mount(made.root, on=False)
+            prover.mount(made.root, on=False)
         if not options.keep:
             run("rm", "--recursive", "--force", "--one-file-system", folder)
 
