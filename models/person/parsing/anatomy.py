@@ -127,7 +127,8 @@ def _leg(grid: Tensor, xy: FloatArray, visibility: FloatArray, joints: tuple[int
     r_thigh, r_shank = d_thigh / (0.22 * thigh + 0.05 * width), d_shank / (0.17 * thigh + 0.05 * width)
     r_foot = d_foot / (0.13 * thigh + 0.03 * width)
     course = torch.where(r_thigh < r_shank, t_thigh.clamp(-0.3, 1), 1 + t_shank.clamp(0, 1))
-    return Limb(torch.minimum(r_thigh, r_shank), course, step((1 - r_foot) / 0.15) * step((t_shank - 0.93) / 0.03), d_foot, float(visibility[joints[2]]))
+    foot = step((1 - r_foot) / 0.15) * step((t_shank - 0.93) / 0.03)
+    return Limb(torch.minimum(r_thigh, r_shank), course, foot, d_foot, float(visibility[joints[2]]))
 
 
 def _face_outline(xy: FloatArray, eyes: FloatArray, mouth: FloatArray, down: FloatArray, unit: float) -> FloatArray:

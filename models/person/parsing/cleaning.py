@@ -27,6 +27,8 @@ BESIDE_NECK = 0.5
 """A braid or a tail that shows behind the neck, apart from the skull, has at least this mean of `flank`."""
 BARE_SHARE = 0.15
 """Share of a skin component in or at the face, the neck or a limb; less is a skin-coloured print."""
+THIN = 0.02
+"""A held thing or a shoe is thicker than twice this, in body widths, and touches a hand or a foot: else it is trim."""
 SPECK_SHARE = 2e-4
 """Specks under this share of the photo, left by the way to full size, go."""
 
@@ -82,6 +84,12 @@ def clean(probabilities: Tensor, anatomy: Anatomy) -> Tensor:
             around = labels[box][ring]
             if len(np.unique(around[(around == Label.UPPER) | (around == Label.LOWER)])) == 1:
                 _give(q, labels, part, box, _surrounding(part, labels[box], Label.SKIN))
+    ends = torch.stack([limb.end for limb in (*anatomy.arms, *anatomy.legs)]).amax(0).cpu().numpy() > 0.5
+    thick = np.ones((2 * max(1, round(THIN * anatomy.width_px)) + 1,) * 2, np.uint8)
+    for part, box, _ in list(_parts(labels == Label.OTHER)):
+        touches = (cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ends[box]
+        if not touches.any() or not cv2.erode(part.astype(np.uint8), thick, borderValue=0).any():
+            _give(q, labels, part, box, _surrounding(part, labels[box], Label.OTHER))
     for label in (Label.OTHER, Label.SKIN, Label.UPPER, Label.LOWER, Label.HAIR, Label.BACKGROUND):
         parts = list(_parts(labels == label))
         largest = max((area for _, _, area in parts), default=0)

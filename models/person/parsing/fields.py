@@ -84,7 +84,8 @@ def choose_frame(pose: Pose, person: FloatArray) -> Frame:
 def into_frame(plane: Tensor, frame: Frame) -> Tensor:
     """(C, H, W) of the photo -> (C, h, w) of the frame, antialiased."""
     crop = plane[:, frame.top : frame.bottom, frame.left : frame.right]
-    return nnf.interpolate(crop[None], size=(frame.height, frame.width), mode="bilinear", antialias=True, align_corners=False)[0]
+    resampled: Tensor = nnf.interpolate(crop[None], size=(frame.height, frame.width), mode="bilinear", antialias=True, align_corners=False)[0]
+    return resampled
 
 
 def landmarks_in_frame(pose: Pose, frame: Frame) -> FloatArray:
@@ -125,7 +126,8 @@ def blur(planes: Tensor, sigma_px: float) -> Tensor:
 def deviation(lightness: Tensor, sigma_px: float) -> Tensor:
     """Local standard deviation of (h, w)."""
     mean, square = blur(torch.stack((lightness, lightness**2)), sigma_px)
-    return (square - mean**2).clamp_min(0).sqrt()
+    spread: Tensor = (square - mean**2).clamp_min(0).sqrt()
+    return spread
 
 
 def features(lab_picture: Tensor) -> Tensor:

@@ -25,11 +25,11 @@ COARSE = 4
 REACH_PX = (8.0, 32.0)
 """Sigmas of the windows in which the local ground is averaged; the wider one fills what the narrower cannot see."""
 FAR_WEIGHT = 1 / 40
-LOCAL_SPREAD = (12.0, 10.0, 10.0)
-"""Variance added to the local ground: about what the person's own models have left of theirs."""
+LOCAL_SPREAD = (3.0, 4.0, 4.0)
+"""Variance added to the local ground. A studio's wall is that even: a white shirt before it differs by a few grey levels."""
 NARROWED = 8.0
-"""... since that much of theirs is taken off: told from the ground, a white shirt is as narrow as a white wall."""
-GLOBAL_COMPONENTS, LOCAL_SHARE = 4, 0.7
+"""Taken off the variances of the person's models here, for the same reason (less than any `spread` added to them)."""
+GLOBAL_COMPONENTS, LOCAL_SHARE = 4, 0.97
 FLOOR = -15.0
 TOLERANCE = 0.035
 """How far off the masks' edges may be, in body widths: sigma of the blur that turns them into odds."""
@@ -37,7 +37,7 @@ ODDS_FLOOR = 2e-3
 LEAST_PRIOR = 0.15
 """Against the ground, no class of the person is rarer than this: a shirt's hem may hang below the waist."""
 EVIDENCE_WEIGHT = 0.7
-EVIDENCE_FOR, EVIDENCE_AGAINST = 5.0, 2.0
+EVIDENCE_FOR, EVIDENCE_AGAINST = 5.0, 1.0
 """Nats that colour may speak for the person and against: a white shirt before a white wall is no hole."""
 BODY_WEIGHT, BODY_CORE = 2.0, 0.7
 """Nats for the person this far inside a visible limb (1 is its outline), where masks lose white sleeves."""
@@ -65,10 +65,10 @@ def ground_likelihood(scene: Scene, width_px: float) -> Tensor:
     return torch.logaddexp(local + share.clamp_min(1e-6).log(), whole + (1 - share).log()).clamp_min(FLOOR)
 
 
-def mask_odds(scene: Scene, a: Anatomy) -> Tensor:
+def mask_odds(person: Tensor, a: Anatomy) -> Tensor:
     """Log odds (h, w) for the person by masks and pose, unsure near the masks' edges."""
-    soft = blur(scene.foreground[None], max(0.7, TOLERANCE * a.width_px))[0]
-    mixed = torch.maximum(scene.foreground, 0.5 * (soft + scene.foreground))
+    soft = blur(person[None], max(0.7, TOLERANCE * a.width_px))[0]
+    mixed = torch.maximum(person, 0.5 * (soft + person))
     limbs = [step((BODY_CORE - limb.radius) / 0.1) * (limb.visibility > 0.5) for limb in (*a.arms, *a.legs)]
     return torch.logit(mixed.clamp(ODDS_FLOOR, 1 - ODDS_FLOOR)) + BODY_WEIGHT * torch.stack(limbs).amax(0)
 

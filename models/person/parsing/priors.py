@@ -24,6 +24,7 @@ THROAT_HAIR, NECK_HAIR = 0.02, 0.2
 HELD, HELD_REACH = 0.06, 0.6
 """Prior of a held thing beside the hand, and how far it reaches, in body widths."""
 FOREHEAD_HAIR, FACE_HAIR = 0.25, 0.002
+TRUNK_HAIR, TRUNK_SKIN = 0.004, 0.02
 RARE = 3e-4
 """No class is rarer than this anywhere."""
 
@@ -41,7 +42,8 @@ Share = Tensor | float
 
 
 def _paint(prior: Tensor, zone: Tensor, *, hair: Share, skin: Share, upper: Share, lower: Share, other: Share = 0.0) -> Tensor:
-    colours = torch.stack([torch.as_tensor(v, dtype=zone.dtype, device=zone.device).expand_as(zone) for v in (hair, skin, upper, lower, other)])
+    shares = (hair, skin, upper, lower, other)
+    colours = torch.stack([torch.as_tensor(share, dtype=zone.dtype, device=zone.device).expand_as(zone) for share in shares])
     return prior * (1 - zone) + zone * colours
 
 
@@ -63,7 +65,8 @@ def _paint_leg(prior: Tensor, leg: Limb, end: Tensor, anatomy: Anatomy, waist: f
     past = step((leg.course - end) / 0.05)
     skin, boot = 0.03 + 0.85 * past, BOOT * past
     prior = _paint(prior, zone, hair=0.0, skin=skin, upper=0.1 * prior[UPPER], lower=1 - skin, other=boot)
-    return _paint(prior, leg.end * (leg.visibility > 0.4), hair=0.0, skin=FOOT_SKIN, upper=0.0, lower=FOOT_LOWER, other=1 - FOOT_SKIN - FOOT_LOWER)
+    shoe = 1 - FOOT_SKIN - FOOT_LOWER
+    return _paint(prior, leg.end * (leg.visibility > 0.4), hair=0.0, skin=FOOT_SKIN, upper=0.0, lower=FOOT_LOWER, other=shoe)
 
 
 def near_hands(a: Anatomy) -> Tensor:
@@ -82,7 +85,8 @@ def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
     hands = torch.maximum(a.arms[0].end, a.arms[1].end)
     upper = step((a.along - ends.waist) / WAIST_BAND) * step((1.22 - a.along) / 0.05)
     lower = 1 - step((a.along - ends.waist) / WAIST_BAND)
-    prior = torch.stack((torch.full_like(upper, 0.004), torch.full_like(upper, 0.02), 0.9 * upper, 0.9 * lower, torch.full_like(upper, RARE)))
+    rare = torch.ones_like(upper)
+    prior = torch.stack((TRUNK_HAIR * rare, TRUNK_SKIN * rare, 0.9 * upper, 0.9 * lower, RARE * rare))
     for leg, end in zip(a.legs, ends.hems, strict=True):
         prior = _paint_leg(prior, leg, end, a, ends.waist, hands)
     arm_skin = torch.zeros_like(upper)
@@ -95,7 +99,8 @@ def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
     hair = THROAT_HAIR + (NECK_HAIR - THROAT_HAIR) * a.neck_side
     prior = _paint(prior, a.neck, hair=hair, skin=0.75 - hair, upper=0.25, lower=0.0)
     prior[HAIR] = torch.maximum(prior[HAIR], 0.22 * a.side_hair * (1 - a.face) * (1 - a.neck))
-    prior = _paint(prior, a.flank * (1 - arm_skin), hair=FLANK_HAIR, skin=0.4 * (1 - FLANK_HAIR), upper=0.6 * (1 - FLANK_HAIR), lower=prior[LOWER])
+    rest = 1 - FLANK_HAIR
+    prior = _paint(prior, a.flank * (1 - arm_skin), hair=FLANK_HAIR, skin=0.4 * rest, upper=0.6 * rest, lower=prior[LOWER])
     prior = _paint(prior, a.crown, hair=0.9, skin=0.06, upper=0.03 * prior[UPPER], lower=0.0)
     hair = FOREHEAD_HAIR + (FACE_HAIR - FOREHEAD_HAIR) * a.core_face
     prior = _paint(prior, a.face, hair=hair, skin=1 - hair, upper=0.005 * prior[UPPER], lower=0.0)

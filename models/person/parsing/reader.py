@@ -24,7 +24,7 @@ from models.person.parsing.upsample import MIDDLE, SCALE, best_label, to_photo
 from models.types import FloatArray, Label, Notice, PersonParse, Picture, Pose
 
 LOOKS = 2
-"""Rounds of models and parse; a third changes nothing."""
+"""Rounds of models and parse; a third costs hair and skin."""
 ROUGH_BLUR_PX = 1.0
 """The first round only teaches the second: a blur does."""
 GUIDE_RADIUS_PX, GUIDE_EPSILON = 4, 9.2e-4
@@ -65,7 +65,7 @@ def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tens
     scene = look(rgb, foreground, anatomy)
     waist, skin_coloured_top = read_waist(scene, anatomy)
     behind = ground.ground_likelihood(scene, anatomy.width_px)
-    odds = ground.mask_odds(scene, anatomy)
+    odds = ground.mask_odds(foreground, anatomy)
     appearance = first_look(scene, anatomy, waist.along, skin_coloured_top=skin_coloured_top)
     for turn in range(LOOKS):
         like = likelihoods(scene, anatomy, appearance)
