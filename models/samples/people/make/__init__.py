@@ -1,0 +1,1 @@
+"""How the drawn people were made: an offline tool, needed by nobody who only shows the pictures. See portrait.py."""
