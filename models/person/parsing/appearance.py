@@ -22,6 +22,8 @@ UPPER_HALF, LOWER_HALF = 0.5, 0.65
 """Half widths of the seeds' corridors, in body widths."""
 WAIST_GAP, HEM_REACH, SHOULDER = 0.07, 0.75, 0.85
 """Seeds keep off the waist line, end so far below it, and below the shoulders (`along`)."""
+WAIST_DOUBT_REACH, WAIST_DOUBT = 0.22, 0.97
+"""Nearer to the waist line than this, seeds count so much less: shirt tails hang below it, waistbands rise above."""
 BELOW_CHIN = 2.2
 SKIN_LOSS = 0.7
 """Skin relearnt may explain a pixel better than face and hands do, never worse by more than this (nats)."""
@@ -59,6 +61,8 @@ def first_look(scene: Scene, a: Anatomy, waist: float, *, skin_coloured_top: boo
     not_skin = 1 - skin_share(scene)
     hands = torch.maximum(a.arms[0].end, a.arms[1].end)
     free = scene.inner * (torch.minimum(a.arms[0].radius, a.arms[1].radius) > 1)
+    near = WAIST_DOUBT * torch.sigmoid((WAIST_DOUBT_REACH - (a.along - waist).abs()) / 0.02)
+    free = free * (1 - near)
     upper = free * (a.across.abs() < UPPER_HALF) * (a.along > waist + WAIST_GAP) * (a.along < SHOULDER) * (1 - a.neck)
     upper = upper * (a.head_down > BELOW_CHIN) * (1.0 if skin_coloured_top else not_skin)
     lower = free * (a.across.abs() < LOWER_HALF) * (a.along < waist - WAIST_GAP) * (a.along > waist - HEM_REACH)

@@ -86,8 +86,9 @@ def clean(probabilities: Tensor, anatomy: Anatomy) -> Tensor:
                 _give(q, labels, part, box, _surrounding(part, labels[box], Label.SKIN))
     ends = torch.stack([limb.end for limb in (*anatomy.arms, *anatomy.legs)]).amax(0).cpu().numpy() > 0.5
     thick = np.ones((2 * max(1, round(THIN * anatomy.width_px)) + 1,) * 2, np.uint8)
+    ends = cv2.dilate(cv2.dilate(ends.astype(np.uint8), thick), thick) > 0
     for part, box, _ in list(_parts(labels == Label.OTHER)):
-        touches = (cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ends[box]
+        touches = part & ends[box]
         if not touches.any() or not cv2.erode(part.astype(np.uint8), thick, borderValue=0).any():
             _give(q, labels, part, box, _surrounding(part, labels[box], Label.OTHER))
     for label in (Label.OTHER, Label.SKIN, Label.UPPER, Label.LOWER, Label.HAIR, Label.BACKGROUND):

@@ -29,8 +29,10 @@ PERSON_LEVEL = 0.3
 
 LIGHTNESS_WEIGHT = 0.6
 """Lightness counts less than chroma: folds and shadow change it within one cloth."""
-TEXTURE_SIGMA_PX = 2.0
+TEXTURE_SIGMA_PX = 1.5
 TEXTURE_GAIN = 12.0
+EDGE_PX = 2
+"""Deviation that is no wider than twice this is an edge, not a texture (a grey-level opening takes it away)."""
 TEXTURE_KNEE = 4.0
 """Texture channel is GAIN·ln(1 + deviation/KNEE): a zebra skirt differs from a grey top by its deviation, not by its colour."""
 
@@ -84,7 +86,9 @@ def choose_frame(pose: Pose, person: FloatArray) -> Frame:
 def into_frame(plane: Tensor, frame: Frame) -> Tensor:
     """(C, H, W) of the photo -> (C, h, w) of the frame, antialiased."""
     crop = plane[:, frame.top : frame.bottom, frame.left : frame.right]
-    resampled: Tensor = nnf.interpolate(crop[None], size=(frame.height, frame.width), mode="bilinear", antialias=True, align_corners=False)[0]
+    resampled: Tensor = nnf.interpolate(crop[None], size=(frame.height, frame.width), mode="bilinear", antialias=True, align_corners=False)[
+        0
+    ]
     return resampled
 
 
@@ -132,7 +136,10 @@ def deviation(lightness: Tensor, sigma_px: float) -> Tensor:
 
 def features(lab_picture: Tensor) -> Tensor:
     """Lab (3, h, w) -> (4, h, w): weighted lightness, a, b, texture; the space of all colour models."""
-    texture = TEXTURE_GAIN * torch.log1p(deviation(lab_picture[0], TEXTURE_SIGMA_PX) / TEXTURE_KNEE)
+    spread = deviation(lab_picture[0], TEXTURE_SIGMA_PX)
+    size = 2 * EDGE_PX + 1
+    spread = nnf.max_pool2d(-nnf.max_pool2d(-spread[None, None], size, 1, EDGE_PX), size, 1, EDGE_PX)[0, 0]
+    texture = TEXTURE_GAIN * torch.log1p(spread / TEXTURE_KNEE)
     return torch.stack((lab_picture[0] * LIGHTNESS_WEIGHT, lab_picture[1], lab_picture[2], texture))
 
 
