@@ -117,7 +117,9 @@ class Engine:
             labels=parse.labels,
             body=body,
             frame=Frame.of(body, self._device),
-            scene=Scene.of(work, plate, (body.arms[0].in_front, body.arms[1].in_front), self._device),
+            scene=Scene.of(
+                work, plate, (body.arms[0].in_front and body.arms[0].visible, body.arms[1].in_front and body.arms[1].visible), self._device
+            ),
             confidence=parse.certainty,
             notices=(*seen.notices, *parse.notices),
         )

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.compose.coordinates import Coordinates, locate
 from models.compose.pull_push import pull_push
-from models.compose.remove import background_weight
+from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import bare_and_layer
 from models.masks import AnyMask, blur, close, enlarge, ramp, reduce, shrink
 from models.person.body import ROW_COUNT, Body
@@ -44,7 +44,7 @@ def fill_in(photo: Picture, parse: PersonParse, body: Body, where: Coordinates, 
         return enlarge(pull_push(small, (weight * clean).astype(np.float32)), (width, height))
 
     seen = shrink(reduce(q[Label.BACKGROUND], size) > 0.9, 2)
-    ground = filled(background_weight(seen, reduce(q[Label.UPPER], size) > 0.5, body.unit_px * scale))
+    ground = filled(background_weight(seen, reduce(q[Label.UPPER], size) > 0.5, NEAR_CLOTH * body.unit_px * scale))
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge_px = 10.0 / body.unit_px
     arms = ramp(where.reach.min(0), 1.0 + edge_px, 1.0 - edge_px)

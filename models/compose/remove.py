@@ -16,16 +16,16 @@ RIM = 0.02
 CLOTH_FROM = 0.3
 """Probability of old top from which a pixel is removed."""
 PIECE_LEAST = 0.04
-"""Components smaller than this share of the largest are mistakes of the parse (a strap, a watch)."""
+"""Components smaller than this share of the largest and of another colour are mistakes of the parse (a strap, a watch)."""
 FACE_KEEP = 1.05
 """Inside this many nose-to-chin distances of the nose nothing is ever removed."""
 HAND_FROM = (1.75, 1.85)
 """From these places on an arm the skin beside a long sleeve is a hand: it stays as it is."""
-REST_REACH = 0.30
+REST_REACH = 0.42
 """Cloth that the parse took for background is looked for this far (units) from the old top: beyond an arm ..."""
-REST_CONTRAST, REST_LIKENESS = 7, 40
+REST_CONTRAST, REST_LIKENESS = 5, 40
 """... where it differs from the ground by more than the first and from the top's colour by less than the second (0..255)."""
-FAR_FROM_CLOTH, FAR_TRUST = 0.10, 0.97
+NEAR_CLOTH, NEAR_DISTRUST = 0.10, 0.97
 """Background nearer to the old top than this (units) counts this much less where hidden background is filled in: it may
 be cloth that the parse left out, or lie in its shadow."""
 CLEAR = 0.02
@@ -36,7 +36,7 @@ def removal(photo: Picture, parse: PersonParse, body: Body, where: Coordinates) 
     """(H, W) 0..1: how much of each pixel is the old top or its rim; 0 exactly where the photo stays."""
     q, labels = parse.probabilities, parse.labels
     rim = max(2.0, RIM * body.unit_px)
-    main = _main_pieces(q[Label.UPPER] > 0.5)
+    main = _main_pieces(q[Label.UPPER] > 0.5, photo)
     if not main.any():
         return np.zeros(labels.shape, np.float32)
     old = blur(grow((q[Label.UPPER] > CLOTH_FROM) & main, rim), 0.35 * rim)
@@ -53,17 +53,23 @@ def removal(photo: Picture, parse: PersonParse, body: Body, where: Coordinates) 
     return np.asarray(np.clip(old, 0, 1), np.float32)
 
 
-def background_weight(background: AnyMask, cloth: AnyMask, unit_px: float) -> FloatArray:
-    """(H, W) 0..1: how much a background pixel tells of the background hidden by `cloth`."""
-    return np.asarray(background * (1 - FAR_TRUST * grow(cloth, FAR_FROM_CLOTH * unit_px)), np.float32)
+def background_weight(background: AnyMask, cloth: AnyMask, near_px: float) -> FloatArray:
+    """(H, W) 0..1: how much a background pixel tells of the background hidden by `cloth`; little within `near_px` of it."""
+    return np.asarray(background * (1 - NEAR_DISTRUST * grow(cloth, near_px)), np.float32)
 
 
-def _main_pieces(cloth: BoolArray) -> BoolArray:
+def _main_pieces(cloth: BoolArray, photo: Picture) -> BoolArray:
+    """Components that are large, or small and of the largest one's colour (cloth seen behind an arm), grown by 2 px."""
     count, components, stats, _ = cv2.connectedComponentsWithStats(grow(cloth, 2))
     keep = np.zeros(count, bool)
     if count > 1:
-        area = stats[1:, cv2.CC_STAT_AREA]
-        keep[1:] = area > PIECE_LEAST * area.max()
+        area = stats[:, cv2.CC_STAT_AREA].copy()
+        area[0] = 0
+        keep = area > PIECE_LEAST * area.max()
+        colour = np.median(photo[cloth & (components == area.argmax())], 0)
+        for i in np.flatnonzero(~keep & (area > 0)):
+            piece = cloth & (components == i)
+            keep[i] = piece.any() and np.abs(np.median(photo[piece], 0) - colour).max() < REST_LIKENESS
     return np.asarray(keep[components], np.bool_)
 
 
@@ -74,7 +80,7 @@ def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, 
     if not worn.any():
         return np.zeros(labels.shape, np.float32)
     quarter = (max(2, size[0] // 4), max(2, size[1] // 4))
-    weight = background_weight(shrink(parse.probabilities[Label.BACKGROUND] > 0.9, rim), cloth, body.unit_px)
+    weight = background_weight(shrink(parse.probabilities[Label.BACKGROUND] > 0.9, rim), cloth, REST_REACH * body.unit_px)
     ground = enlarge(pull_push(reduce(photo, quarter), reduce(weight, quarter)), size)
     differs = blur(np.abs(photo - ground).max(-1), 1.0) > REST_CONTRAST
     alike = np.abs(photo - np.median(photo[worn], 0)).max(-1) < REST_LIKENESS

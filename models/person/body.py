@@ -38,6 +38,8 @@ ARM_FACTOR = (0.75, 1.6)
 """Arms differ from the usual by at most these factors."""
 OUTLINE_TO = 0.46
 """The silhouette beside an arm is looked for up to this far from the bone."""
+ELBOW_VISIBLE, HIDDEN_FROM = 0.5, 0.6
+"""MediaPipe's visibility from which an elbow is seen; of an arm whose elbow is not, the rest from here on is ignored."""
 SIDE_FROM, SIDE_TO, SIDE_USUAL = 0.25, 0.95, 0.55
 """The trunk's outline is looked for between these distances from the axis; where none is found it is the usual one."""
 ARM_STARTS_AT = 0.38
@@ -66,6 +68,7 @@ class Arm:
     in_front: bool
     """True when the forearm is nearer to the camera than the trunk."""
     visible: bool
+    """False where the elbow is hidden, mostly behind the trunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
                 outline=_arm_outline(labels, joints, (-1, 1)[k] * right, unit),
                 sleeve_end=_sleeve_end(labels, joints, radius),
                 in_front=bool(pose.depth[index[2]] < depth),
-                visible=bool(pose.visibility[index[1]] > 0.3),
+                visible=bool(pose.visibility[index[1]] > ELBOW_VISIBLE),
             )
         )
     both = (arms[0], arms[1])
@@ -371,9 +374,11 @@ def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Ar
     steps = np.arange(SIDE_FROM, SIDE_TO, 0.01) * unit
     points = row_middle[:, None] + outward[:, None] * steps[None, :, None]
     seen = look_up(labels, points)
-    reach, _ = arm_coordinates(points, arm)
+    reach, place = arm_coordinates(points, arm)
     ground = seen == Label.BACKGROUND
     on_arm = (reach < 1.05) & (steps > ARM_STARTS_AT * unit)[None]
+    if not arm.visible:  # hidden behind the trunk from the elbow on: no edge of it there
+        on_arm &= place < HIDDEN_FROM
     end = first(ground | on_arm, -1)
     rows = np.arange(len(end))
     width = steps[end].copy()
