@@ -18,6 +18,8 @@ cloth. For other things it is the density of colours spread evenly: any colour m
 HAIR_COMPONENTS, SKIN_COMPONENTS, CLOTH_COMPONENTS, OTHER_COMPONENTS = 2, 3, 4, 3
 SKIN_KNEE = -11.5
 """Log likelihood at which a pixel is as likely as not the skin of face and hands."""
+SHADE_KNEE = -14.0
+"""Log likelihood under the shaded skin of face and hands, under which a pixel teaches nothing about skin: a black collar."""
 UPPER_HALF, LOWER_HALF = 0.5, 0.65
 """Half widths of the seeds' corridors, in body widths."""
 WAIST_GAP, HEM_REACH, SHOULDER = 0.07, 0.75, 0.85
@@ -85,7 +87,8 @@ def second_look(scene: Scene, a: Anatomy, posterior: Tensor) -> Appearance:
     hair = weight[HAIR] * (1 - HEAD_DOUBT * a.face) * (1 - HEAD_DOUBT * a.neck)
     doubtful = torch.maximum(a.face * (1 - a.core_face), a.neck * a.neck_side)
     face = FACE_SHARE * a.core_face * scene.inner * (scene.seen[0] > DARKEST * scene.skin_level)
-    skin = torch.maximum(weight[SKIN] * (1 - DOUBT * doubtful), face)
+    plausible = torch.sigmoid((scene.shaded_like - SHADE_KNEE).clamp(-30, 30))
+    skin = torch.maximum(weight[SKIN] * (1 - DOUBT * doubtful) * plausible, face)
     other = torch.maximum(weight[OTHER], scene.inner * feet(a) * (1 - skin_share(scene)))
     return Appearance(
         hair=fit(scene.pixels, hair.reshape(1, -1), HAIR_COMPONENTS),

@@ -29,6 +29,8 @@ BARE_SHARE = 0.15
 """Share of a skin component in or at the face, the neck or a limb; less is a skin-coloured print."""
 THIN = 0.02
 """A held thing or a shoe is thicker than twice this, in body widths, and touches a hand or a foot: else it is trim."""
+PINHOLE = 0.5
+"""A hole that the mask covers more than this was made by colour alone, and is filled."""
 SPECK_SHARE = 2e-4
 """Specks under this share of the photo, left by the way to full size, go."""
 
@@ -61,8 +63,8 @@ def _give(probabilities: FloatArray, labels: LabelMap, part: BoolArray, box: tup
     labels[box][part] = new
 
 
-def clean(probabilities: Tensor, anatomy: Anatomy) -> Tensor:
-    """(6, h, w) -> (6, h, w) whose argmax is a possible person."""
+def clean(probabilities: Tensor, anatomy: Anatomy, foreground: Tensor) -> Tensor:
+    """(6, h, w) -> (6, h, w) whose argmax is a possible person; `foreground` (h, w) is the person mask."""
     q: FloatArray = probabilities.cpu().numpy().copy()
     labels = q.argmax(0).astype(np.uint8)
     skull = ((anatomy.skull > 0.5) & (anatomy.face < 0.5) & (anatomy.head_down < TEMPLES)).cpu().numpy()
@@ -91,6 +93,10 @@ def clean(probabilities: Tensor, anatomy: Anatomy) -> Tensor:
         touches = part & ends[box]
         if not touches.any() or not cv2.erode(part.astype(np.uint8), thick, borderValue=0).any():
             _give(q, labels, part, box, _surrounding(part, labels[box], Label.OTHER))
+    person = foreground.cpu().numpy()
+    for part, box, _ in list(_parts(labels == Label.BACKGROUND)):
+        if person[box][part].mean() > PINHOLE:
+            _give(q, labels, part, box, _surrounding(part, labels[box], Label.BACKGROUND))
     for label in (Label.OTHER, Label.SKIN, Label.UPPER, Label.LOWER, Label.HAIR, Label.BACKGROUND):
         parts = list(_parts(labels == label))
         largest = max((area for _, _, area in parts), default=0)

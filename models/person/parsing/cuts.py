@@ -27,8 +27,8 @@ CORRIDOR = 0.62
 USUAL_WAIST, WAIST_SPREAD = 0.14, 0.28
 """Prior of the waist line, in trunk lengths above the hips."""
 HIGHEST_WAIST = 0.48
-CUT_OFF, CUT_OFF_GAIN = 0.0, 0.3
-"""A picture that ends above the hips shows a waist only if the split is as clear as that."""
+CUT_OFF_GAINS = ((0.0, 0.3), (-0.3, 0.2))
+"""A picture that ends above the first shows a waist only if the split gains as much as the second; else it ends in the top."""
 PRIOR_WEIGHT = 200.0
 GAIN_WEIGHT = 0.25
 """Pixels are no independent witnesses: their likelihood counts this much."""
@@ -98,7 +98,7 @@ def find_waist(lab: Tensor, anatomy: Anatomy, trunk: Tensor) -> Waist:
     allowed = (line < HIGHEST_WAIST) & (above.sum(1) > LEAST_ABOVE * total) & (below.sum(1) > LEAST_BELOW * total)
     best = int(torch.where(allowed, score, torch.full_like(score, -1e9)).argmax())
     lowest = float(torch.where(weight > 0, anatomy.along, torch.full_like(weight, 9.0)).amin())
-    if lowest > CUT_OFF and float(gain[best]) < CUT_OFF_GAIN:
+    if any(lowest > end and float(gain[best]) < least for end, least in CUT_OFF_GAINS):
         return Waist(min(USUAL_WAIST, lowest - 0.1), float(gain[best]))
     return Waist(float(line[best]), float(gain[best]))
 

@@ -82,7 +82,7 @@ def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tens
     if one_piece:
         probabilities[Label.UPPER] += probabilities[Label.LOWER]
         probabilities[Label.LOWER] = 1e-5
-    return clean(mean_field(probabilities, scene.seen), anatomy), waist, one_piece
+    return clean(mean_field(probabilities, scene.seen), anatomy, foreground), waist, one_piece
 
 
 def read_waist(scene: Scene, a: Anatomy) -> tuple[Waist, bool]:

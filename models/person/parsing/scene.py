@@ -62,6 +62,8 @@ class Scene:
     """One class: the wearer's skin as face and hands show it."""
     skin_like: Tensor
     """(h, w) log likelihood under `skin`."""
+    shaded_like: Tensor
+    """... and under the same skin with its shadows."""
     skin_level: Tensor
     """Mean of its first feature."""
 
@@ -120,5 +122,6 @@ def look(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> Scene:
         inner=erode((foreground > SURE_PERSON).to(rgb), 1),
         skin=skin,
         skin_like=log_likelihood(skin_terms, skin, -24.0).view(height, width),
+        shaded_like=log_likelihood(skin_terms, shaded(skin), -24.0).view(height, width),
         skin_level=(skin.log_weight.exp() * skin.mean[..., 0]).sum(),
     )
