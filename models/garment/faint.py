@@ -118,7 +118,7 @@ def _pieces(pockets: BoolArray, *, lying: bool) -> BoolArray:
 
 def _joints(cloth: BoolArray) -> BoolArray:
     """(h, w) narrow bands between sizeable pieces of cloth that nothing else connects."""
-    count, labels, stats = components(fill_holes(cloth))
+    _, labels, stats = components(fill_holes(cloth))
     pieces = [int(i) for i in np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1 if stats[i, cv2.CC_STAT_AREA] > PIECE * cloth.size]
     if len(pieces) < 2:
         return np.zeros_like(cloth)

@@ -32,10 +32,20 @@ SLEEVE_LEAST: Final = 0.045
 """Torso widths a sleeve must reach out beyond its armpit."""
 BELOW_ARMPIT: Final = 0.3
 """Torso widths below an armpit within which the torso must not reach out further (else it is an armhole)."""
+NECK_REACH: Final = 0.07
+"""Torso widths to both sides over which the outline's turn is measured at the neck."""
+NECK_FROM: Final = (0.06, 0.55)
+NECK_DROP: Final = 0.12
+"""Torso widths from the axis, and under the top of the outline, within which the neck's corner lies."""
+NECK_TURN: Final = 1.0
+"""Radians: corners sharper than this count the same."""
 NECK_LEAN_DEG: Final = 8.0
-"""A neck point is the outline's furthest point in this direction, outwards from straight up."""
-COLLAR_LEAST: Final = 0.07
-"""Torso widths a collar stands above the neck point, at least."""
+NECK_HEIGHT: Final = 9.0
+"""Radians that a corner must be sharper per torso width it lies lower, seen from a direction a little outwards of up."""
+COLLAR_RISE: Final = (0.07, 0.29)
+"""Torso widths a collar stands above the neck point."""
+COLLAR_FOOT: Final = 0.32
+"""Torso widths from the axis within which its foot lies; further out it is an armhole."""
 COLLAR_HOLLOW: Final = 0.022
 """Torso widths by which the outline is hollow at the foot of a collar, at least."""
 TIP_INSIDE: Final = 0.05
@@ -164,18 +174,31 @@ def _shoulder_level(half: Half, width: float) -> float:
 def _neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | None]:
     """Index of the side neck point, and of the top of a collar that stands above it."""
     stop = armpit if armpit is not None else len(half.points) // 2
-    lean = np.deg2rad(NECK_LEAN_DEG)
     upper = half.points[:stop]
-    top = furthest(upper, (float(np.sin(lean)), -float(np.cos(lean))))
+    top = _neck_corner(half, width, stop)
     outer = np.flatnonzero(upper[top:, 0] > min(0.42 * width, float(upper[:, 0].max()) * 0.85))
     end = top + (int(outer[0]) if outer.size else len(upper) - top - 1)
     if end - top < 5:
         return top, None
     hollow = off_chord(half.points[top : end + 1])
     foot = top + int(hollow.argmin())
-    if -hollow.min() > COLLAR_HOLLOW * width and half.y[foot] - half.y[top] > COLLAR_LEAST * width:
+    rise = float(half.y[foot] - half.y[top]) / width
+    if -hollow.min() > COLLAR_HOLLOW * width and COLLAR_RISE[0] < rise < COLLAR_RISE[1] and half.u[foot] < COLLAR_FOOT * width:
         return foot, top
     return top, None
+
+
+def _neck_corner(half: Half, width: float, stop: int) -> int:
+    """Index of the corner, near the top of the outline, between neckline (or collar's edge) and shoulder."""
+    upper = half.points[:stop]
+    turn = turning(half, max(3, round(NECK_REACH * width)))[:stop]
+    lean = np.deg2rad(NECK_LEAN_DEG)
+    height = upper @ np.array([np.sin(lean), -np.cos(lean)], np.float32)
+    inside = (upper[:, 0] > NECK_FROM[0] * width) & (upper[:, 0] < NECK_FROM[1] * width) & (upper[:, 1] < upper[:, 1].min() + NECK_DROP * width)
+    if not inside.any():
+        return int(height.argmax())
+    worth = np.where(inside, np.minimum(turn, NECK_TURN) + NECK_HEIGHT * (height - height[inside].max()) / width, -np.inf)
+    return int(worth.argmax())
 
 
 def _without_collar(marks: SideMarks, half: Half, width: float, sleeved: bool) -> SideMarks:

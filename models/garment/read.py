@@ -44,9 +44,10 @@ def read_garment_picture(
     pair = halves(mask, frame.axis_x)
     marks = find_marks(mask, frame.axis_x, pair)
     view = np.asarray(frame.upright_picture(work), np.uint8)
-    neck = np.stack([to_frame(h.points[s.neck], frame.axis_x, k) for k, (h, s) in enumerate(zip(pair, marks.sides, strict=True))])
-    neckline = find_neckline(view, mask, neck, marks.torso_width, marks.sides[0].collar is not None)
-    inner_back = frame.back(inner_back_of(mask, upright, neckline))
+    neck = _pair(frame, pair, marks, "neck")
+    collar = _pair(frame, pair, marks, "collar") if marks.sides[0].collar is not None else None
+    neckline = find_neckline(view, mask, neck, collar, marks.torso_width)
+    inner_back = frame.back(inner_back_of(upright, neckline))
     shape = picture.shape[:2]
     landmarks = _landmarks(frame, pair, marks, neckline, work.shape, shape)
     full_alpha = to_picture(soft, shape)
@@ -71,6 +72,12 @@ def read_garment_picture(
 _NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "lower garment", Category.DRESS: "dress"}
 
 
+def _pair(frame: Frame, pair: tuple[Half, Half], marks: UpperMarks, name: str) -> FloatArray:
+    """(2, 2) xy in the frame of the landmark `name` of both halves."""
+    points = [to_frame(half.points[getattr(side, name)], frame.axis_x, k) for k, (half, side) in enumerate(zip(pair, marks.sides, strict=True))]
+    return np.stack(points)
+
+
 def _landmarks(
     frame: Frame, pair: tuple[Half, Half], marks: UpperMarks, neckline: Neckline, work_shape: tuple[int, ...], shape: tuple[int, ...]
 ) -> UpperLandmarks:
@@ -78,7 +85,7 @@ def _landmarks(
         return points_to_picture(frame.to_picture(points), work_shape, shape)
 
     def both(name: str) -> FloatArray:
-        return place(np.stack([to_frame(h.points[getattr(s, name)], frame.axis_x, k) for k, (h, s) in enumerate(zip(pair, marks.sides, strict=True))]))
+        return place(_pair(frame, pair, marks, name))
 
     sides = np.stack([to_frame(side_line(h, s.armpit, s.hem), frame.axis_x, k) for k, (h, s) in enumerate(zip(pair, marks.sides, strict=True))])
     sleeves = None
@@ -88,7 +95,7 @@ def _landmarks(
         sleeves = (left, right)
     collar = both("collar") if all(s.collar is not None for s in marks.sides) else None
     return UpperLandmarks(
-        neck=both("neck"),
+        neck=place(neckline.neck),
         shoulder=both("shoulder"),
         armpit=both("armpit"),
         hem=both("hem"),

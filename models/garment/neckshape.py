@@ -1,0 +1,209 @@
+"""The shape of a neckline: the superellipse along which the edge of a garment's front runs.
+
+Seen from the middle of the neck, |x / across|^power + (y / depth)^power = 1 is a V at power 1, half an ellipse at 2 and
+squarer above: crew, scoop, boat and V necks and the opening of a collar are all near one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from models.types import BoolArray, FloatArray
+
+ANGLES: Final = 64
+RADII: Final = 150
+RADIUS_RANGE: Final = (0.06, 1.5)
+"""Angles below the horizontal, and radii in neck widths, at which a neck is sampled."""
+ACROSS: Final = (0.28, 0.32, 0.36, 0.40, 0.44, 0.48, 0.52, 0.56, 0.60, 0.64)
+USUAL_ACROSS: Final = 0.39
+DEEPEST: Final = 1.4
+DEPTH_STEP: Final = 0.012
+POWERS: Final = (0.85, 1.0, 1.2, 1.45, 1.75, 2.1, 2.6)
+"""Shapes tried: half width (from the second on, but where the shoulder line is flat) and depth in neck widths, and power."""
+KEPT: Final = 400
+"""So many shapes, those along the strongest edges, are looked at closely."""
+EDGE_WEAK: Final = 1.5
+LABEL_ANGLE: Final = 1.25
+LABEL_WEIGHT: Final = 0.5
+"""Radians from the horizontal beyond which labels and plackets hang, and what edges count there."""
+LEAST_COVER: Final = 0.66
+"""Share of the angles along which a neckline shows an edge."""
+LEAST_COHERENCE: Final = 0.58
+"""Under it the change across the edge is not one change: a print."""
+ONE_SIDED: Final = 0.9
+"""What an even colour on the front side counts against an even change across the edge."""
+LEAST_SCORE: Final = 1.2
+UNLIKE: Final = 10.0
+"""8-bit Lab units by which left and right differ along most curves where a print runs all over: no edge can be trusted."""
+USUAL_DEPTH: Final = (0.9, 1.35)
+"""Depths in neck widths up to which shapes count fully, and at which they count for a third."""
+BACK_CLEARANCE: Final = 0.13
+COLLAR_CLEARANCE: Final = 0.05
+"""Neck widths that the front's edge lies at least under the top of the back, on the axis: there ends the back's own rib. In a
+collar that stands less: a turtle neck shows little of its inside."""
+V_DEPTH: Final = 0.4
+V_POWER: Final = 1.4
+"""Shallower necklines than this are round."""
+LEAF_POWER: Final = 1.45
+LEAF_DEPTH: Final = 0.3
+LEAF_SHARE: Final = 0.45
+"""Between the leaves of a shirt's collar the neckline is a V at least so deep; it is taken from this share of the best score."""
+INNER_ACROSS: Final = 0.49
+RIB_FROM: Final = 0.06
+"""The front's edge meets the neck points; an edge wider than that by so much is the rib's seam, and the rib is as thick."""
+RIVAL_SHARE: Final = 0.6
+"""Score of a rib's upper edge over that of its seam, at least."""
+OWN_SIDE: Final = 0.05
+"""Neck widths by which each side may stray from the common shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """One side of a neck, sampled at `ANGLES` times `RADII` places; "outwards" is away from the neck's middle."""
+
+    change: FloatArray
+    """(angles, radii, 3) change of Lab outwards."""
+    beyond: FloatArray
+    """(angles, radii, 3) Lab just outside."""
+    strength: FloatArray
+    """(angles, radii) how strong an edge of the front that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Lengths in neck widths."""
+
+    across: float
+    depth: float
+    power: float
+    score: float
+    room: float = OWN_SIDE
+    """How far each side may stray from it."""
+
+    def radius(self, theta: FloatArray) -> FloatArray:
+        """(n,) neck widths, at `theta` (n,) radians below the horizontal."""
+        c, s = np.cos(theta) / self.across, np.sin(theta) / self.depth
+        return np.asarray((c**self.power + s**self.power) ** (-1 / self.power), np.float32)
+
+
+def angles() -> FloatArray:
+    """(ANGLES,) radians below the horizontal."""
+    return np.linspace(0.0, np.pi / 2 - 1e-4, ANGLES, dtype=np.float32)
+
+
+def radii() -> FloatArray:
+    """(RADII,) neck widths."""
+    return np.linspace(RADIUS_RANGE[0], RADIUS_RANGE[1], RADII, dtype=np.float32)
+
+
+def common_strength(sides: tuple[Edges, Edges]) -> FloatArray:
+    """(angles, radii) strength of both sides together: what only one side shows counts less than half."""
+    one, other = sides[0].strength, sides[1].strength
+    return np.asarray((one + other) / 2 - np.abs(one - other) / 4, np.float32)
+
+
+def find_shape(sides: tuple[Edges, Edges], dip: float, *, standing: bool, flat: bool) -> Shape | None:
+    """The shape of the front's edge.
+
+    `dip` is how far, in neck widths, the top of the garment lies under the neck points on the axis. `standing`: the
+    neck points are the corners of a collar. `flat`: the shoulder line does not tell where the neck begins.
+    """
+    table = _table()
+    clearance = COLLAR_CLEARANCE if standing else BACK_CLEARANCE
+    tried = (table.depth >= dip + clearance) & (flat | (table.across > USUAL_ACROSS))
+    shapes = _scored(sides, table, np.flatnonzero(tried))
+    if standing:
+        best = max(shapes, key=lambda s: s.score, default=None)
+        leaf = max((s for s in shapes if s.power <= LEAF_POWER and s.depth > LEAF_DEPTH), key=lambda s: s.score, default=None)
+        return leaf if best and leaf and leaf.score > LEAF_SHARE * best.score else best
+    shapes = [s for s in shapes if s.power >= (1.0 if s.depth > V_DEPTH else V_POWER)]
+    best = max(shapes, key=lambda s: s.score, default=None)
+    return None if best is None else _upper_edge(best, shapes, dip)
+
+
+def _upper_edge(best: Shape, shapes: list[Shape], dip: float) -> Shape:
+    """`best`, or the edge above it when it meets the shoulders outside the neck points: then it is the seam of a rib."""
+    rib = best.across - INNER_ACROSS
+    if rib < RIB_FROM:
+        return best
+
+    def parallel(s: Shape) -> bool:
+        return s.across < best.across - 0.7 * rib and 0.5 * rib < best.depth - s.depth < 2.5 * rib and abs(s.power - best.power) < 0.5
+
+    upper = max(filter(parallel, shapes), key=lambda s: s.score, default=None)
+    if upper is not None and upper.score > RIVAL_SHARE * best.score:
+        return replace(upper, room=0.45 * rib)
+    # a V's edges run parallel at a distance that grows with its depth
+    as_v, as_u = best.depth * INNER_ACROSS / best.across, best.depth - rib
+    roundness = float(np.clip(best.power - 1, 0, 1))
+    depth = max(as_v + roundness * (as_u - as_v), dip + 0.5 * BACK_CLEARANCE)
+    return Shape(INNER_ACROSS, depth, best.power, best.score, 0.45 * rib)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    across: FloatArray
+    depth: FloatArray
+    power: FloatArray
+    """(shapes,) each."""
+    index: npt.NDArray[np.int16]
+    """(shapes, angles) index into the radii."""
+
+
+@lru_cache(maxsize=1)
+def _table() -> _Table:
+    """All shapes tried; the same for every garment."""
+    grid = np.meshgrid(ACROSS, np.arange(COLLAR_CLEARANCE, DEEPEST, DEPTH_STEP), POWERS, indexing="ij")
+    across, depth, power = (g.ravel().astype(np.float32) for g in grid)
+    theta, p = angles(), power[:, None]
+    c, s = np.cos(theta)[None] / across[:, None], np.sin(theta)[None] / depth[:, None]
+    r = (c**p + s**p) ** (-1 / p)
+    step = (RADIUS_RANGE[1] - RADIUS_RANGE[0]) / (RADII - 1)
+    return _Table(across, depth, power, np.clip(np.round((r - RADIUS_RANGE[0]) / step), 1, RADII - 2).astype(np.int16))
+
+
+def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.intp]) -> list[Shape]:
+    """The shapes with an edge of the front along them."""
+    common = common_strength(sides)
+    # a curve need not be met exactly
+    wide = np.maximum(common, np.maximum(np.roll(common, 1, 1), np.roll(common, -1, 1)))
+    rows = np.arange(ANGLES)[None]
+    along = wide[rows, table.index[tried]]
+    weight = np.where(angles() > LABEL_ANGLE, LABEL_WEIGHT, 1.0).astype(np.float32)
+    cover = ((along > EDGE_WEAK * weight) * weight).sum(1) / weight.sum()
+    strong = along.mean(1) * np.interp(table.depth[tried], USUAL_DEPTH, [1.0, 0.33]) * (cover > LEAST_COVER)
+    if _unlike(sides, table.index[tried[:: max(1, len(tried) // KEPT)]]) > UNLIKE:
+        return []
+    best = np.argsort(-strong)[:KEPT]
+    best = best[strong[best] > LEAST_SCORE]
+    if not best.size:
+        return []
+    index = table.index[tried[best]]
+    change = ((sides[0].change + sides[1].change) / 2)[rows, index]
+    beyond = ((sides[0].beyond + sides[1].beyond) / 2)[rows, index]
+    size = np.linalg.norm(np.median(change, 1), axis=1)
+    coherence = size / (_spread(change) + size + 1)
+    # the front is of one colour along its edge even where the inside is not: a collar before a striped back
+    changing = np.linalg.norm(change, axis=2).mean(1)
+    coherence = np.maximum(coherence, ONE_SIDED * changing / (_spread(beyond) + changing + 1))
+    score = strong[best] * np.clip(2 * coherence - 0.2, 0.1, 1.0)
+    good: BoolArray = (score >= LEAST_SCORE) & (coherence > LEAST_COHERENCE)
+    where = tried[best[good]]
+    values = zip(table.across[where], table.depth[where], table.power[where], score[good], strict=True)
+    return [Shape(float(a), float(d), float(p), float(v)) for a, d, p, v in values]
+
+
+def _unlike(sides: tuple[Edges, Edges], index: npt.NDArray[np.int16]) -> float:
+    """How differently, 8-bit Lab, left and right change along most of the curves `index` (curves, angles)."""
+    difference = (sides[0].change - sides[1].change)[np.arange(ANGLES)[None], index]
+    return float(np.median(np.median(np.linalg.norm(difference, axis=2), axis=1)))
+
+
+def _spread(values: FloatArray) -> FloatArray:
+    """(curves,) median distance of `values` (curves, angles, 3) from their median along each curve."""
+    return np.asarray(np.median(np.linalg.norm(values - np.median(values, 1)[:, None], axis=2), axis=1), np.float32)
