@@ -23,8 +23,9 @@ TEMPLES = 0.3
 """`head_down` above which hair grows."""
 ON_SKULL_PX = 8
 """Hair needs so many pixels of its component on the skull."""
-BESIDE_NECK = 0.5
-"""A braid or a tail that shows behind the neck, apart from the skull, has at least this mean of `flank`."""
+BESIDE_NECK, BRAID_REACH = 0.5, 1.6
+"""A braid or a tail that shows behind the neck, apart from the skull, has at least this mean of `flank` no farther than this from
+the middle (`head_across`); farther out it is a stripe on a shoulder."""
 BARE_SHARE = 0.15
 """Share of a skin component in or at the face, the neck or a limb; less is a skin-coloured print."""
 THIN = 0.02
@@ -68,7 +69,7 @@ def clean(probabilities: Tensor, anatomy: Anatomy, foreground: Tensor) -> Tensor
     q: FloatArray = probabilities.cpu().numpy().copy()
     labels = q.argmax(0).astype(np.uint8)
     skull = ((anatomy.skull > 0.5) & (anatomy.face < 0.5) & (anatomy.head_down < TEMPLES)).cpu().numpy()
-    beside = anatomy.flank.cpu().numpy()
+    beside = (anatomy.flank * (anatomy.head_across.abs() < BRAID_REACH)).cpu().numpy()
     for part, box, _ in list(_parts(labels == Label.HAIR)):
         if (skull[box] & part).sum() < ON_SKULL_PX:
             rest = q[:, box[0], box[1]][:, part].copy()

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor
 
-SAMPLES = 512
+SAMPLES = 1024
 """Pixels drawn for one class, evenly along its cumulated weight (in reading order: spread over the region)."""
 ROUNDS = 8
 """Lloyd rounds of k-means."""

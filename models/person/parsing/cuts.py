@@ -15,7 +15,6 @@ from torch import Tensor
 from models.person.parsing.anatomy import Anatomy, Limb
 from models.person.parsing.colour import kmeans, systematic_sample
 from models.person.parsing.fields import LIGHTNESS_WEIGHT, blur, deviation
-from models.person.parsing.scene import Scene
 
 CODES = 14
 """Words of the trunk's colour vocabulary."""
@@ -46,7 +45,7 @@ EVIDENCE_CAP = 5.0
 """Nats one pixel can give for skin against cloth."""
 
 
-ONE_PIECE_GAIN = 0.13
+ONE_PIECE_GAIN = 0.155
 """Nats per pixel under which the trunk wears one cloth ..."""
 SKIRT_REACH = -0.6
 """... if the picture shows the body down to here (`along`) ..."""
@@ -132,15 +131,15 @@ def find_end(limb: Limb, evidence: Tensor, core: Tensor, first: float, reluctanc
     return score.argmax() / BINS_A_BONE + first
 
 
-def is_one_piece(waist: Waist, hems: tuple[Tensor, Tensor], a: Anatomy, scene: Scene) -> bool:
+def is_one_piece(waist: Waist, hems: tuple[Tensor, Tensor], a: Anatomy, person: Tensor) -> bool:
     """Whether the wearer has a dress on: no change of cloth at the waist, and a skirt below it.
 
-    Black trousers under a black top gain as little as a dress does; the ground between the legs tells them apart.
+    Black trousers under a black top gain as little as a dress does; the ground between the legs tells them apart. `person` (h, w) 0..1.
     """
-    if waist.gain > ONE_PIECE_GAIN or float((scene.inner * (a.along < SKIRT_REACH)).sum()) < 100:
+    if waist.gain > ONE_PIECE_GAIN or float((person * (a.along < SKIRT_REACH)).sum()) < 100:
         return False
     left, right = a.legs
     between = ((left.radius - right.radius).abs() < 0.25) & (torch.minimum(left.course, right.course) > 0.4)
     between &= (left.course < hems[0] - 0.1) & (right.course < hems[1] - 0.1) & (a.along < waist.along - 0.3)
     area = float(between.sum())
-    return area > 0 and float(((scene.foreground < 0.4) & between).sum()) < LEG_GAP * area
+    return area > 0 and float(((person < 0.5) & between).sum()) < LEG_GAP * area

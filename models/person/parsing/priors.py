@@ -22,7 +22,9 @@ PALM = 2.08
 FLANK_HAIR = 0.5
 THROAT_HAIR, NECK_HAIR = 0.02, 0.2
 HELD, HELD_REACH = 0.06, 0.6
-"""Prior of a held thing beside the hand, and how far it reaches, in body widths."""
+"""Prior of a held thing near the hand, and how far it reaches, in body widths."""
+HELD_BESIDE = 0.25
+"""... and as much more beside the legs, where no trousers are."""
 FOREHEAD_HAIR, FACE_HAIR = 0.25, 0.002
 TRUNK_HAIR, TRUNK_SKIN = 0.004, 0.02
 RARE = 3e-4
@@ -93,7 +95,8 @@ def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
     for arm, end in zip(a.arms, ends.sleeves, strict=True):
         prior = _paint_arm(prior, arm, end, a, ends.waist)
         arm_skin = torch.maximum(arm_skin, step((1.05 - arm.radius) / 0.12) * prior[SKIN])
-    prior[OTHER] = torch.maximum(prior[OTHER], HELD * near_hands(a) * step((ends.waist + 0.3 - a.along) / 0.05))
+    beside = step((torch.minimum(a.legs[0].radius, a.legs[1].radius) - 1.5) / 0.1)
+    prior[OTHER] = torch.maximum(prior[OTHER], (HELD + HELD_BESIDE * beside) * near_hands(a) * step((ends.waist + 0.3 - a.along) / 0.05))
     chest = step((a.along - 0.6) / 0.08) * step((0.55 - a.across.abs()) / 0.08)
     prior[SKIN] = torch.maximum(prior[SKIN], 0.22 * chest)
     hair = THROAT_HAIR + (NECK_HAIR - THROAT_HAIR) * a.neck_side

@@ -78,7 +78,7 @@ def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tens
             appearance = second_look(scene, anatomy, blur(probabilities, ROUGH_BLUR_PX)[1:])
     probabilities = guided((rgb - MIDDLE) * SCALE, probabilities, GUIDE_RADIUS_PX, GUIDE_EPSILON).clamp_min(1e-5)
     probabilities = probabilities / probabilities.sum(0)
-    one_piece = is_one_piece(waist, ends.hems, anatomy, scene)
+    one_piece = is_one_piece(waist, ends.hems, anatomy, solid)
     if one_piece:
         probabilities[Label.UPPER] += probabilities[Label.LOWER]
         probabilities[Label.LOWER] = 1e-5
