@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.masks import enlarge
 from models.person.body import ROW_COUNT, ROW_SPAN, WAIST_COUNT, WAIST_TO, Body, arm_coordinates
 from models.types import FloatArray
 
 NO_WAIST = -1e4
+EXACT_LONG_SIDE_PX = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,30 @@ class Coordinates:
 
 
 def locate(body: Body, size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
-    """Coordinates of the pixels of a picture of `size` (h, w) that shows the whole photo of `photo_size` (H, W)."""
+    """Coordinates of the pixels of a picture of `size` (h, w) that shows the whole photo of `photo_size` (H, W).
+
+    They run smoothly over a body: large pictures are located at a reduced size and interpolated.
+    """
+    step = max(1, round(max(size) / EXACT_LONG_SIDE_PX))
+    if step == 1:
+        return _locate(body, size, photo_size)
+    coarse = _locate(body, (-(-size[0] // step), -(-size[1] // step)), photo_size)
+    full = (size[1], size[0])
+
+    def planes(stack: FloatArray) -> FloatArray:
+        return np.stack([enlarge(plane, full) for plane in stack])
+
+    return Coordinates(
+        reach=planes(coarse.reach),
+        place=planes(coarse.place),
+        across=enlarge(coarse.across, full),
+        over=enlarge(coarse.over, full),
+        from_nose=enlarge(coarse.from_nose, full),
+        below_waist=enlarge(coarse.below_waist, full),
+    )
+
+
+def _locate(body: Body, size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
     y, x = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
     points = np.stack([(x + 0.5) * photo_size[1] / size[1] - 0.5, (y + 0.5) * photo_size[0] / size[0] - 0.5], -1)
     offset = points - body.middle
