@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
 
@@ -21,6 +20,7 @@ from models.drape.warp import Topology, Warp, layers, warp
 from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
 from models.interface import Explanation, Fitting, TryOn
 from models.person.body import Body, measure_body
+from models.resizing import resize_labels, resize_picture, resize_plane
 from models.types import BoolArray, Category, Label, LabelMap, Notice, PersonParse, Picture, Pose
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ class Engine:
         scale = min(1.0, WORK_LONG_SIDE_PX / max(photo.shape[:2]))
         work: Picture = photo
         if scale < 1:
-            size = (round(photo.shape[1] * scale), round(photo.shape[0] * scale))
-            work = np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)
+            work = resize_picture(photo, (round(photo.shape[0] * scale), round(photo.shape[1] * scale)))
         seen, parse = self._look(work)
         body = measure_body(seen.pose, parse)
         plate = make_plate(work, parse, body)
@@ -200,10 +199,9 @@ class Engine:
         place_map = np.where((alpha > 0)[..., None] & (place_map > -1e3), place_map, np.nan)
         labels = person.labels
         if (height, width) != person.work_size:
-            alpha = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
-            place_map = cv2.resize(place_map, (width, height), interpolation=cv2.INTER_LINEAR)
-            labels = np.asarray(cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
-            edit = _full_edit(edit, (height, width))
+            size = (height, width)
+            place_map = np.stack([resize_plane(place_map[..., c], size) for c in (0, 1)], -1)
+            alpha, labels, edit = resize_plane(alpha, size), resize_labels(labels, size), resize_plane(edit, size) > 0
         body = person.body
         return Explanation(
             parse=labels,
@@ -275,17 +273,11 @@ def _same_shapes(batch: Sequence[Fitting[Person, Garment]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _full_edit(edit: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    large = cv2.resize(edit.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    return large > 0
-
-
-def _at_full_size(person: Person, picture: Picture, edit: np.ndarray) -> Picture:
+def _at_full_size(person: Person, picture: Picture, edit: BoolArray) -> Picture:
     """Puts a picture drawn at work size back into the photo: only inside the edit mask, with soft edges."""
     if person.size == person.work_size:
         return picture
-    size = (person.size[1], person.size[0])
-    drawn = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    share = cv2.resize(edit.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)[..., None]
+    drawn = resize_picture(picture, person.size).astype(np.float32)
+    share = resize_plane(edit, person.size)[..., None]
     mixed = person.photo + (drawn - person.photo) * share
     return np.where(share > 0, np.clip(np.rint(mixed), 0, 255), person.photo).astype(np.uint8)
