@@ -24,7 +24,7 @@ UPPER_HALF, LOWER_HALF = 0.5, 0.65
 """Half widths of the seeds' corridors, in body widths."""
 WAIST_GAP, HEM_REACH, SHOULDER = 0.07, 0.75, 0.85
 """Seeds keep off the waist line, end so far below it, and below the shoulders (`along`)."""
-WAIST_DOUBT_REACH, WAIST_DOUBT = 0.22, 0.97
+WAIST_DOUBT_REACH, WAIST_DOUBT = 0.22, 0.9
 """Nearer to the waist line than this, seeds count so much less: shirt tails hang below it, waistbands rise above."""
 BELOW_CHIN = 2.2
 SKIN_LOSS = 0.7

@@ -28,7 +28,7 @@ BESIDE_NECK, BRAID_REACH = 0.5, 1.6
 the middle (`head_across`); farther out it is a stripe on a shoulder."""
 BARE_SHARE = 0.15
 """Share of a skin component in or at the face, the neck or a limb; less is a skin-coloured print."""
-THIN = 0.02
+THIN = 0.04
 """A held thing or a shoe is thicker than twice this, in body widths, and touches a hand or a foot: else it is trim."""
 PINHOLE = 0.5
 """A hole that the mask covers more than this was made by colour alone, and is filled."""

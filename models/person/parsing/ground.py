@@ -15,6 +15,7 @@ from models.person.parsing.anatomy import Anatomy, step
 from models.person.parsing.appearance import Appearance, colour_likelihoods
 from models.person.parsing.colour import fit, log_likelihood
 from models.person.parsing.fields import blur
+from models.person.parsing.priors import LOWER, OTHER, UPPER
 from models.person.parsing.scene import Scene
 
 SURE_GROUND = 0.05
@@ -39,6 +40,10 @@ LEAST_PRIOR = 0.15
 EVIDENCE_WEIGHT = 0.7
 EVIDENCE_FOR, EVIDENCE_AGAINST = 5.0, 1.0
 """Nats that colour may speak for the person and against: a white shirt before a white wall is no hole."""
+UNEXPLAINED, UNEXPLAINED_BELOW = 12.0, -11.0
+CLOTH_PRIOR, HELD_PRIOR = 0.2, 0.1
+"""... but as many more where nothing of the person looks like that (log likelihood), the ground does, and no cloth is expected (less
+prior than this, or so much for a held thing): the gap between arm and hip. A white trim on cloth is left alone."""
 BODY_WEIGHT, BODY_CORE = 2.0, 0.7
 """Nats for the person this far inside a visible limb (1 is its outline), where masks lose white sleeves."""
 UNSURE = 0.002
@@ -80,5 +85,7 @@ def person_share(scene: Scene, odds: Tensor, ground: Tensor, prior: Tensor, appe
     """
     like = colour_likelihoods(scene, appearance, FLOOR, NARROWED).view(4, *odds.shape)
     person = torch.logsumexp(prior[:4].clamp_min(LEAST_PRIOR).log() + like, 0)
-    evidence = EVIDENCE_WEIGHT * (person - ground).clamp(-EVIDENCE_AGAINST, EVIDENCE_FOR)
+    no_cloth = (prior[UPPER] + prior[LOWER] < CLOTH_PRIOR) | (prior[OTHER] > HELD_PRIOR)
+    against = EVIDENCE_AGAINST + UNEXPLAINED * step(UNEXPLAINED_BELOW - person) * no_cloth
+    evidence = EVIDENCE_WEIGHT * torch.maximum(-against, (person - ground).clamp_max(EVIDENCE_FOR))
     return torch.sigmoid(odds + evidence).clamp(UNSURE, 1 - UNSURE)

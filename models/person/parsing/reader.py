@@ -49,19 +49,19 @@ def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask:
     rgb = into_frame(picture, frame)
     foreground = into_frame(torch.from_numpy(person)[None], frame)[0].clamp(0, 1)
     anatomy = read_anatomy(landmarks_in_frame(pose, frame), pose.visibility, frame.height, frame.width)
-    small, waist, one_piece = parse_frame(rgb, foreground, anatomy)
+    small, sure, waist, one_piece = parse_frame(rgb, foreground, anatomy)
     full = to_photo(small, rgb, picture, frame)
     return PersonParse(
         probabilities=full.numpy(),
         labels=without_specks(best_label(full).numpy()),
-        certainty=certainty(small),
+        certainty=sure,
         waist_gain=waist.gain,
         notices=(ONE_PIECE,) if one_piece else (),
     )
 
 
-def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tensor, Waist, bool]:
-    """`rgb` (3, h, w) 0..255 and the person mask (h, w) -> probabilities (6, h, w), the waist, whether it is one piece."""
+def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tensor, float, Waist, bool]:
+    """`rgb` (3, h, w) 0..255 and the person mask (h, w) -> probabilities (6, h, w), certainty, waist, whether it is one piece."""
     scene = look(rgb, foreground, anatomy)
     waist, skin_coloured_top = read_waist(scene, anatomy)
     behind = ground.ground_likelihood(scene, anatomy.width_px)
@@ -82,7 +82,9 @@ def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tens
     if one_piece:
         probabilities[Label.UPPER] += probabilities[Label.LOWER]
         probabilities[Label.LOWER] = 1e-5
-    return clean(mean_field(probabilities, scene.seen), anatomy, foreground), waist, one_piece
+    # before the mean field, which makes every pixel sure of what its neighbours say
+    sure = certainty(probabilities)
+    return clean(mean_field(probabilities, scene.seen), anatomy, foreground), sure, waist, one_piece
 
 
 def read_waist(scene: Scene, a: Anatomy) -> tuple[Waist, bool]:

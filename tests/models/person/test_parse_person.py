@@ -240,7 +240,9 @@ def test_a_skin_coloured_print_stays_in_the_garment() -> None:
 def test_a_white_collar_is_no_skin() -> None:
     _, pose, truth = figure()
     photo = coloured(truth.labels, PALETTES["green top, blue trousers"])
-    collar = (parse_of(truth.labels).labels == Label.UPPER) & (cv2.dilate((truth.labels == Label.SKIN).astype(np.uint8), np.ones((9, 9))) > 0)
+    collar = (parse_of(truth.labels).labels == Label.UPPER) & (
+        cv2.dilate((truth.labels == Label.SKIN).astype(np.uint8), np.ones((9, 9))) > 0
+    )
     collar[160:] = False
     collar[:, :150] = collar[:, 234:] = False
     photo[collar] = (245, 245, 244)
