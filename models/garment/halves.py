@@ -19,6 +19,8 @@ from models.types import BoolArray, FloatArray
 
 CUT_WIDTH: Final = 3
 """px: how wide a sleeve that touches the torso is cut from it."""
+CUT_SIDEWAYS: Final = 3.0
+"""What a px to the side costs such a cut against a px downwards."""
 OUTLINE_BLUR: Final = 2.0
 """px: smoothing of the outline along itself; pixel stairs go, corners stay within a pixel."""
 
@@ -59,7 +61,7 @@ def open_gaps(mask: BoolArray) -> BoolArray:
         oy, ox = np.nonzero(beyond[y:])
         if not oy.size:
             continue
-        k = int(np.argmin((oy * 1.0) ** 2 + (ox - x) ** 2))
+        k = int(np.argmin(oy + CUT_SIDEWAYS * np.abs(ox - x)))
         cv2.line(result, (x, y), (int(ox[k]), int(oy[k]) + y), 0, CUT_WIDTH)
     opened: BoolArray = result.astype(bool)
     return opened
@@ -124,6 +126,35 @@ def turning(half: Half, reach: int) -> FloatArray:
     angle = np.where(angle > np.deg2rad(165), angle - 2 * np.pi, angle)
     angle[:reach] = angle[n - reach :] = 0.0
     return np.asarray(angle, np.float32)
+
+
+def corner(half: Half, at: int, reach: int, most: float) -> FloatArray:
+    """(2,) the sharp corner at outline point `at`: where straight lines through both its arms meet.
+
+    Antialiasing, seams and contact shadow round a concave corner and fill the end of a slit. The lines are fitted
+    between a third of `reach` and `reach` px from `at`; moves further than `most` px are not believed.
+    """
+    p = half.points
+    near = max(2, reach // 3)
+    arms = p[max(0, at - reach) : at - near + 1], p[at + near : at + reach + 1]
+    if min(len(arm) for arm in arms) < 4:
+        return p[at]
+    (a, u), (b, v) = (line(arm) for arm in arms)
+    cross = float(u[0] * v[1] - u[1] * v[0])
+    if abs(cross) < 0.05:
+        return p[at]
+    t = float((b - a)[0] * v[1] - (b - a)[1] * v[0]) / cross
+    met = a + t * u
+    step = met - p[at]
+    length = float(np.hypot(*step))
+    return np.asarray(p[at] + step * min(1.0, most / max(length, 1e-6)), np.float32)
+
+
+def line(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A point of the line through `points` (n, 2) and its direction (2,)."""
+    middle = points.mean(0)
+    _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
+    return middle, np.asarray(axes[0], np.float32)
 
 
 def furthest(points: FloatArray, direction: tuple[float, float]) -> int:

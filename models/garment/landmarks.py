@@ -6,13 +6,13 @@ above them. Everything else is found on the stretches that they cut the outline 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from models.errors import GarmentNotReadable
-from models.garment.halves import Half, furthest, off_chord, turning
+from models.garment.halves import Half, corner, furthest, line, off_chord, turning
 from models.types import BoolArray, FloatArray
 
 ARMPIT_REACHES: Final = (0.11, 0.22)
@@ -50,13 +50,25 @@ COLLAR_HOLLOW: Final = 0.022
 """Torso widths by which the outline is hollow at the foot of a collar, at least."""
 TIP_INSIDE: Final = 0.05
 """Torso widths a shoulder tip usually lies inside the armpit."""
-TIP_RANGE: Final = (0.14, 0.05)
-"""Torso widths inwards and outwards of its usual place where a shoulder tip is sought."""
-TIP_BEND: Final = 0.02
-"""Torso widths by which the outline must bend at a shoulder tip to be trusted."""
+TIP_RANGE: Final = 0.08
+"""Torso widths from there within which the bend is believed."""
+LINE_FROM: Final = 0.05
+LINE_LEAST: Final = 0.12
+LINE_AHEAD: Final = 0.06
+"""Torso widths: the shoulder line is fitted from so far outside the neck, over at least so much, and compared with so much
+of the outline ahead of it."""
+LINE_BEND: Final = 0.004
+"""Torso widths by which the outline then lies under the line where the shoulder ends."""
 SLEEVELESS_PIT: Final = (0.28, 0.40, 0.60)
 """Depth of an armhole in torso widths: least, usual, most."""
 SLEEVELESS_TURN_DEG: Final = 14.0
+AGREE_FROM: Final = 0.04
+AGREE_WITHIN: Final = 0.2
+"""Torso widths: landmarks of both sides that lie further apart, mirrored, than cloth is laid unevenly, but no further than one
+garment's can be, are moved to their middle."""
+CORNER_REACH: Final = 0.09
+CORNER_MOVE: Final = 0.06
+"""Torso widths: how much of the outline tells the corner of an armpit, and how far that may move it."""
 STRAP_SHARE: Final = 1 / 7
 SIDE_ROWS: Final = 9
 
@@ -76,6 +88,8 @@ class SideMarks:
 class UpperMarks:
     """Landmarks of both halves."""
 
+    halves: tuple[Half, Half]
+    """The half outlines, their armpits sharpened."""
     sides: tuple[SideMarks, SideMarks]
     sleeved: bool
     straps: bool
@@ -93,6 +107,8 @@ def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half]) -> Upper
     armpits = _armpits(pair, width)
     if armpits is not None:
         width = float(sum(half.u[i] for half, i in zip(pair, armpits[0], strict=True)))
+        first, second = (_with_corner(half, i, width) for half, i in zip(pair, armpits[0], strict=True))
+        pair = (first, second)
     marks = []
     for k, half in enumerate(pair):
         neck, collar = _neck(half, width, armpits[0][k] if armpits else None)
@@ -106,9 +122,35 @@ def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half]) -> Upper
     left, right = marks
     if (left.collar is None) != (right.collar is None):
         left, right = (_without_collar(m, half, width, armpits is not None) for m, half in zip(marks, pair, strict=True))
+    left, right = _agreed(pair, (left, right), width)
     shoulder = [float(np.hypot(*(h.points[m.shoulder] - h.points[m.neck]))) for h, m in zip(pair, (left, right), strict=True)]
     straps = armpits is None and max(shoulder) < STRAP_SHARE * width
-    return UpperMarks((left, right), armpits is not None, straps, width, armpits[1] if armpits else 0.0)
+    return UpperMarks(pair, (left, right), armpits is not None, straps, width, armpits[1] if armpits else 0.0)
+
+
+def _agreed(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float) -> tuple[SideMarks, SideMarks]:
+    """`marks` with shoulder tips and hem corners moved to where both sides agree, unless they lie far apart."""
+    moved = []
+    for name in ("shoulder", "hem"):
+        index = [int(getattr(m, name)) for m in marks]
+        places = [half.points[i] for half, i in zip(pair, index, strict=True)]
+        apart = float(np.hypot(*(places[0] - places[1]))) / width
+        if not AGREE_FROM < apart < AGREE_WITHIN:
+            moved.append(index)
+            continue
+        middle = (places[0] + places[1]) / 2
+        reach = int(AGREE_WITHIN * width)
+        spans = [(max(0, i - reach), half.points[max(0, i - reach) : i + reach + 1]) for half, i in zip(pair, index, strict=True)]
+        moved.append([first + int(np.hypot(*(points - middle).T).argmin()) for first, points in spans])
+    left, right = (replace(m, shoulder=moved[0][k], hem=moved[1][k]) for k, m in enumerate(marks))
+    return left, right
+
+
+def _with_corner(half: Half, armpit: int, width: float) -> Half:
+    """`half` whose point `armpit` is the sharp corner that its surroundings point at."""
+    points = half.points.copy()
+    points[armpit] = corner(half, armpit, max(6, round(CORNER_REACH * width)), CORNER_MOVE * width)
+    return Half(points)
 
 
 def torso_width(mask: BoolArray, axis_x: float) -> float:
@@ -210,26 +252,24 @@ def _without_collar(marks: SideMarks, half: Half, width: float, sleeved: bool) -
 
 
 def _shoulder_tip(half: Half, width: float, neck: int, armpit: int) -> int:
-    """Where the shoulder line bends into the sleeve, near its usual place above the armpit."""
+    """Where the straight shoulder line begins to bend into the sleeve, near its usual place above the armpit."""
     usual = half.u[armpit] - TIP_INSIDE * width
     above = np.arange(neck, armpit)
     above = above[: int(half.u[above].argmax()) + 1] if above.size else above
     if above.size < 3:
         return neck
-    lo, hi = usual - TIP_RANGE[0] * width, usual + TIP_RANGE[1] * width
-    near = above[(half.u[above] >= lo) & (half.u[above] <= hi)]
-    fallback = int(above[np.abs(half.u[above] - usual).argmin()])
-    if near.size < 3:
-        return fallback
-    # the bend: over a chord that starts well up the shoulder and ends well down the sleeve
-    span = int(0.35 * width)
-    first, last = max(neck, int(near[0]) - span // 2), min(armpit, int(near[-1]) + span // 2)
-    bulge = off_chord(half.points[first : last + 1])
-    inside = slice(int(near[0]) - first, int(near[-1]) - first + 1)
-    k = int(near[0]) + int(bulge[inside].argmax())
-    trust = float(np.clip(bulge[inside].max() / (2 * TIP_BEND * width) - 0.5, 0, 1))
-    u = trust * half.u[k] + (1 - trust) * half.u[fallback]
-    return int(near[np.abs(half.u[near] - u).argmin()])
+    step = max(1, round(0.01 * width))
+    first, ahead = neck + round(LINE_FROM * width), round(LINE_AHEAD * width)
+    at = first + round(LINE_LEAST * width)
+    while at + ahead < armpit and half.u[at] < usual + TIP_RANGE * width:
+        middle, direction = line(half.points[first:at])
+        direction = direction * np.sign(direction[0])
+        off = (half.points[at : at + ahead] - middle) @ np.array([-direction[1], direction[0]])
+        if off.mean() > LINE_BEND * width:
+            break
+        at += step
+    u = float(np.clip(half.u[min(at, len(half.points) - 1)], usual - TIP_RANGE * width, usual + TIP_RANGE * width))
+    return int(above[np.abs(half.u[above] - u).argmin()])
 
 
 def _bare_shoulder(half: Half, width: float, neck: int) -> int:
