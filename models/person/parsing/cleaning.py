@@ -107,12 +107,13 @@ def clean(probabilities: Tensor, anatomy: Anatomy, foreground: Tensor) -> Tensor
     return torch.from_numpy(q).to(probabilities)
 
 
-def without_specks(labels: LabelMap) -> LabelMap:
-    """The full-size label map without specks."""
+def without_specks(labels: LabelMap, box: tuple[slice, slice]) -> LabelMap:
+    """The full-size label map without specks; all of the person lies in `box`."""
     limit = SPECK_SHARE * labels.size
     cleaned = labels.copy()
+    window = cleaned[box]
     for label in Label:
-        for part, box, area in _parts(cleaned == label):
+        for part, at, area in _parts(window == label):
             if area < limit:
-                cleaned[box][part] = _surrounding(part, cleaned[box], label)
+                window[at][part] = _surrounding(part, window[at], label)
     return cleaned

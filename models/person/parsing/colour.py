@@ -99,18 +99,24 @@ def fit(pixels: Tensor, weight: Tensor, components: int, spread: Tensor | float 
     return Mixture(log_weight, centres, scatter + torch.diag(added))
 
 
+def _pairs(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    rows, columns = torch.triu_indices(size, size, device=device)
+    return rows, columns
+
+
 def terms(pixels: Tensor) -> Tensor:
-    """(P, D) -> (D·D + D, P): the products and features of which every Gaussian's exponent is a weighted sum."""
-    columns = pixels.T
-    return torch.cat(((columns[:, None] * columns[None]).flatten(0, 1), columns))
+    """(P, D) -> (D(D+1)/2 + D, P): the products and features of which every Gaussian's exponent is a weighted sum."""
+    planes = pixels.T.contiguous()
+    rows, columns = _pairs(planes.shape[0], planes.device)
+    return torch.cat((planes[rows] * planes[columns], planes))
 
 
-def log_likelihood(pixel_terms: Tensor, mixture: Mixture, floor: float | Tensor, narrowed: float = 0.0) -> Tensor:
+def log_likelihood(pixel_terms: Tensor, mixture: Mixture, floor: float, narrowed: float = 0.0) -> Tensor:
     """Log likelihoods (C, P) of pixels given as `terms`, nowhere under `floor` (the constant -D/2·ln 2π left out).
 
     A mixture over more features than the pixels have is taken over the first ones only. `narrowed` is taken from its variances.
     """
-    size = round((-1 + (1 + 4 * pixel_terms.shape[0]) ** 0.5) / 2)
+    size = round((-3 + (9 + 8 * pixel_terms.shape[0]) ** 0.5) / 2)
     mean, covariance = mixture.mean[..., :size], mixture.covariance[..., :size, :size]
     if narrowed:
         covariance = covariance - narrowed * torch.eye(size, dtype=mean.dtype, device=mean.device)
@@ -118,6 +124,9 @@ def log_likelihood(pixel_terms: Tensor, mixture: Mixture, floor: float | Tensor,
     precision = torch.cholesky_inverse(factor)
     pulled = (precision @ mean[..., None])[..., 0]
     constant = mixture.log_weight - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1) - 0.5 * (pulled * mean).sum(-1)
-    weights = torch.cat((-0.5 * precision.flatten(-2), pulled), -1)
-    exponent = (weights.flatten(0, 1) @ pixel_terms).view(*weights.shape[:2], -1) + constant[..., None]
-    return torch.maximum(torch.logsumexp(exponent, 1), torch.as_tensor(floor, dtype=mean.dtype, device=mean.device))
+    rows, columns = _pairs(size, mean.device)
+    twice = torch.where(rows == columns, -0.5, -1.0)
+    weights = torch.cat((precision[..., rows, columns] * twice, pulled), -1)
+    exponent = torch.baddbmm(constant.flatten()[None, :, None], weights.flatten(0, 1)[None], pixel_terms[None])
+    likelihood: Tensor = exponent.view(*weights.shape[:2], -1).logsumexp(1).clamp_min_(floor)
+    return likelihood

@@ -31,8 +31,9 @@ CUT_OFF_GAINS = ((0.0, 0.3), (-0.3, 0.2))
 PRIOR_WEIGHT = 200.0
 GAIN_WEIGHT = 0.25
 """Pixels are no independent witnesses: their likelihood counts this much."""
-EDGE_WEIGHT = 10.0
-"""A horizontal edge of lightness at the row, in deviations from the other rows' edges."""
+EDGE_WEIGHT, EDGE_CAP = 20.0, 8.0
+"""Nats a deviation for an edge across the body at the row, and the most deviations that count: where the split gains alike over
+many rows (a waistband, black on black), the hem of the top decides."""
 LEAST_ABOVE, LEAST_BELOW = 0.08, 0.02
 """Share of the corridor's pixels on either side of a waist."""
 WAIST_TEXTURE_GAIN, WAIST_TEXTURE_SIGMA_PX = 14.0, 2.5
@@ -78,9 +79,9 @@ def find_waist(lab: Tensor, anatomy: Anatomy, trunk: Tensor) -> Waist:
         return Waist(USUAL_WAIST, 0.0)
     smooth = blur(lab, 1.0)
     texture = WAIST_TEXTURE_GAIN * torch.log1p(deviation(lab[0], WAIST_TEXTURE_SIGMA_PX) / 4)
-    words = torch.stack((smooth[0] * LIGHTNESS_WEIGHT, smooth[1], smooth[2], texture)).reshape(4, -1).T
-    centres, _ = kmeans(systematic_sample(words, weight.reshape(1, -1)), CODES)
-    code = torch.cdist(words, centres[0]).argmin(1)
+    words = torch.stack((smooth[0] * LIGHTNESS_WEIGHT, smooth[1], smooth[2], texture)).flatten(1)
+    centres = kmeans(systematic_sample(words.T, weight.reshape(1, -1)), CODES)[0][0]
+    code = torch.addmm((centres**2).sum(1, keepdim=True), centres, words, alpha=-2).argmin(0)
     row = ((TRUNK_TOP - anatomy.along) / (TRUNK_TOP - TRUNK_BOTTOM) * BINS).long().clamp(0, BINS - 1).reshape(-1)
     counts = torch.zeros(BINS * CODES, device=lab.device).index_add_(0, row * CODES + code, weight.reshape(-1)).view(BINS, CODES)
     above = counts.cumsum(0)[:-1]
@@ -103,7 +104,7 @@ def find_waist(lab: Tensor, anatomy: Anatomy, trunk: Tensor) -> Waist:
 
 
 def _edges(lightness: Tensor, weight: Tensor, row: Tensor) -> Tensor:
-    """How much of an edge across the body each row has, in robust deviations, -1..3; (BINS-1,)."""
+    """How much of an edge across the body each row has, in robust deviations, -1..EDGE_CAP; (BINS-1,)."""
     level = (blur(lightness[None], 1.0)[0] + 8).log()
     padded = torch.nn.functional.pad(level[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
     smooth_x = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
@@ -114,7 +115,7 @@ def _edges(lightness: Tensor, weight: Tensor, row: Tensor) -> Tensor:
     mean = sums[0] / sums[1].clamp_min(8)
     mean = torch.maximum(mean[:-1], mean[1:])
     centred = mean - mean.median()
-    return (centred / (1.5 * centred.abs().median() + 0.02)).clamp(-1, 3)
+    return (centred / (1.5 * centred.abs().median() + 0.02)).clamp(-1, EDGE_CAP)
 
 
 def find_end(limb: Limb, evidence: Tensor, core: Tensor, first: float, reluctance: float) -> Tensor:

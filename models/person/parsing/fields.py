@@ -116,15 +116,19 @@ def lab(rgb: Tensor) -> Tensor:
 
 
 def blur(planes: Tensor, sigma_px: float) -> Tensor:
-    """Gaussian blur of (C, h, w), edges repeated."""
+    """Gaussian blur of (C, h, w), edges repeated. Sums of shifted planes: a convolution takes three times as long on a CPU."""
     radius = max(1, round(3 * sigma_px))
-    axis = torch.arange(-radius, radius + 1, dtype=planes.dtype, device=planes.device)
-    kernel = torch.exp(-0.5 * (axis / sigma_px) ** 2)
-    kernel = kernel / kernel.sum()
-    stack = planes[:, None]
-    stack = nnf.conv2d(nnf.pad(stack, (radius, radius, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
-    stack = nnf.conv2d(nnf.pad(stack, (0, 0, radius, radius), mode="replicate"), kernel.view(1, 1, -1, 1))
-    return stack[:, 0]
+    weights = [math.exp(-0.5 * (step / sigma_px) ** 2) for step in range(radius + 1)]
+    total = weights[0] + 2 * sum(weights[1:])
+    for axis in (2, 1):
+        size = planes.shape[axis]
+        padded = nnf.pad(planes[None], (radius, radius, 0, 0) if axis == 2 else (0, 0, radius, radius), mode="replicate")[0]
+        blurred = planes * (weights[0] / total)
+        for step in range(1, radius + 1):
+            blurred.add_(padded.narrow(axis, radius - step, size), alpha=weights[step] / total)
+            blurred.add_(padded.narrow(axis, radius + step, size), alpha=weights[step] / total)
+        planes = blurred
+    return planes
 
 
 def deviation(lightness: Tensor, sigma_px: float) -> Tensor:

@@ -45,8 +45,10 @@ Share = Tensor | float
 
 def _paint(prior: Tensor, zone: Tensor, *, hair: Share, skin: Share, upper: Share, lower: Share, other: Share = 0.0) -> Tensor:
     shares = (hair, skin, upper, lower, other)
-    colours = torch.stack([torch.as_tensor(share, dtype=zone.dtype, device=zone.device).expand_as(zone) for share in shares])
-    return prior * (1 - zone) + zone * colours
+    if all(isinstance(share, float) for share in shares):
+        return torch.lerp(prior, torch.tensor(shares, dtype=zone.dtype, device=zone.device)[:, None, None], zone[None])
+    planes = [share if isinstance(share, Tensor) else torch.full_like(zone, share) for share in shares]
+    return torch.lerp(prior, torch.stack(planes), zone[None])
 
 
 def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: float) -> Tensor:

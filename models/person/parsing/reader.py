@@ -53,7 +53,7 @@ def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask:
     full = to_photo(small, rgb, picture, frame)
     return PersonParse(
         probabilities=full.numpy(),
-        labels=without_specks(best_label(full).numpy()),
+        labels=without_specks(best_label(full).numpy(), np.s_[frame.top : frame.bottom, frame.left : frame.right]),
         certainty=sure,
         waist_gain=waist.gain,
         notices=(ONE_PIECE,) if one_piece else (),
@@ -76,7 +76,8 @@ def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tens
         probabilities = torch.cat(((1 - solid)[None], posterior * solid))
         if turn < LOOKS - 1:
             appearance = second_look(scene, anatomy, blur(probabilities, ROUGH_BLUR_PX)[1:])
-    probabilities = guided((rgb - MIDDLE) * SCALE, probabilities, GUIDE_RADIUS_PX, GUIDE_EPSILON).clamp_min(1e-5)
+    person = guided((rgb - MIDDLE) * SCALE, probabilities[1:], GUIDE_RADIUS_PX, GUIDE_EPSILON)
+    probabilities = torch.cat((1 - person.sum(0, keepdim=True), person)).clamp_min(1e-5)
     probabilities = probabilities / probabilities.sum(0)
     one_piece = is_one_piece(waist, ends.hems, anatomy, solid)
     if one_piece:
