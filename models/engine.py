@@ -18,10 +18,11 @@ from models.drape.cut import Garment, Measures, cut
 from models.drape.targets import Frame, Placement, place, tuck_code
 from models.drape.warp import Topology, Warp, layers, warp
 from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
+from models.garment.worn import worn_upper
 from models.interface import Explanation, Fitting, TryOn
 from models.person.body import Body, measure_body
 from models.resizing import resize_labels, resize_picture, resize_plane
-from models.types import BoolArray, Category, Label, LabelMap, Notice, PersonParse, Picture, Pose
+from models.types import BoolArray, Category, LabelMap, Notice, PersonParse, Picture, Pose
 
 if TYPE_CHECKING:
     from models.person.observe import Observation, Observer
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 WARM_UP_SIZE = (384, 512)
 """(width, height) px of the garment drawn to warm up."""
-WORN_LEAST = 0.02
-"""A worn garment must fill this share of its picture."""
 WORK_LONG_SIDE_PX = 2048
 """Larger photos are reduced to this for work, and composed back at their own size."""
 
@@ -139,20 +138,18 @@ class Engine:
             if worn is None:
                 raise
             try:
-                reading = read_garment_picture(picture, category or Category.UPPER, worn_mask=worn)
+                reading = read_garment_picture(picture, category or Category.UPPER, worn)
             except GarmentError:
                 raise not_isolated from None
         return cut(reading, self._device)
 
-    def _worn_upper(self, picture: Picture) -> BoolArray | None:
-        """Where a person in a garment picture wears an upper garment; None without a person."""
+    def _worn_upper(self, picture: Picture) -> LabelMap | None:
+        """Alpha of the upper garment that a person wears in a garment picture; None without one."""
         try:
             seen, parse = self._look(picture)
         except PersonError:
             return None
-        del seen
-        worn: BoolArray = parse.labels == Label.UPPER
-        return worn if worn.mean() > WORN_LEAST else None
+        return worn_upper(picture, seen.pose, parse)
 
     def _look(self, picture: Picture) -> tuple[Observation, PersonParse]:
         from models.person.observe import Observer
