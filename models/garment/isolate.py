@@ -18,7 +18,7 @@ from models.garment.cloth import clear_cloth
 from models.garment.faint import with_faint_cloth
 from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
-from models.garment.outline import antialias, components, fill_holes, odd_kernel
+from models.garment.outline import antialias, components, fill_pockets, odd_kernel
 from models.garment.scale import to_picture, to_work
 from models.types import BoolArray, FloatArray, LabelMap, Picture
 
@@ -67,7 +67,7 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None) -> Isolated:
     ground = ground_of(work)
     clear = clear_cloth(ground)
     cloth = with_faint_cloth(ground, clear.cloth, clear.shadow)
-    filled = fill_holes(cloth)
+    filled = fill_pockets(cloth)
     mask = filled & ~gaps(ground, filled, cloth)
     _check(mask)
     mask = _main_piece(mask)

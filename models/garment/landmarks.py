@@ -44,9 +44,9 @@ NECK_HEIGHT: Final = 9.0
 """Radians that a corner must be sharper per torso width it lies lower, seen from a direction a little outwards of up."""
 COLLAR_RISE: Final = (0.07, 0.29)
 """Torso widths a collar stands above the neck point."""
-COLLAR_FOOT: Final = 0.32
+COLLAR_FOOT: Final = 0.36
 """Torso widths from the axis within which its foot lies; further out it is an armhole."""
-COLLAR_HOLLOW: Final = 0.022
+COLLAR_HOLLOW: Final = 0.02
 """Torso widths by which the outline is hollow at the foot of a collar, at least."""
 TIP_INSIDE: Final = 0.05
 """Torso widths a shoulder tip usually lies inside the armpit."""
@@ -219,7 +219,8 @@ def _neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | None
     upper = half.points[:stop]
     top = _neck_corner(half, width, stop)
     outer = np.flatnonzero(upper[top:, 0] > min(0.42 * width, float(upper[:, 0].max()) * 0.85))
-    end = top + (int(outer[0]) if outer.size else len(upper) - top - 1)
+    lower = np.flatnonzero(upper[top:, 1] > upper[top, 1] + COLLAR_RISE[1] * width)
+    end = top + min(int(reached[0]) if reached.size else len(upper) - top - 1 for reached in (outer, lower))
     if end - top < 5:
         return top, None
     hollow = off_chord(half.points[top : end + 1])

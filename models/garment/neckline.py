@@ -15,7 +15,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.garment.neckshape import ANGLES, LABEL_ANGLE, LABEL_WEIGHT, RADII, RADIUS_RANGE, Edges, Shape, angles, common_strength, find_shape, radii
+from models.garment.neckshape import (
+    ANGLES,
+    LABEL_ANGLE,
+    LABEL_WEIGHT,
+    LEAF_DEPTH,
+    LEAF_POWER,
+    RADII,
+    RADIUS_RANGE,
+    Edges,
+    Shape,
+    angles,
+    common_strength,
+    find_shape,
+    radii,
+)
 from models.types import BoolArray, FloatArray, Picture
 
 STEPS: Final = 4
@@ -43,6 +57,8 @@ NARROWEST: Final = 0.10
 ASSUMED_DIP: Final = 0.14
 ASSUMED_DEPTH: Final = 0.22
 """Without any edge: if the outline dips by less than the first (neck widths) the front is assumed to lie so much lower."""
+LEAF_OVERHANG: Final = 0.04
+"""Torso widths, about two centimetres, that the leaves of a shirt's collar hang out over the neck's seam."""
 CLEAR_SCORE: Final = 6.0
 """Score of a neckline that is wholly clear."""
 
@@ -80,6 +96,8 @@ def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: F
     elif flat and shape.across < FLAT_ACROSS:
         xs = centre[0] + np.array([-1, 1], np.float32) * shape.across * width
         neck = np.stack([xs, [_top_at(mask, float(x)) for x in xs]], -1).astype(np.float32)
+    if collar is not None and shape.power <= LEAF_POWER and shape.depth > LEAF_DEPTH:
+        neck = neck + np.array([[LEAF_OVERHANG], [-LEAF_OVERHANG]], np.float32) * torso_width * np.array([1, 0], np.float32)
     theta = angles()
     halves = [centre + width * np.stack([sign * np.cos(theta) * r, np.sin(theta) * r], -1) for sign, r in zip((-1, 1), _follow(sides, shape), strict=True)]
     curve = np.concatenate([_ends(neck, collar, 0), halves[0], halves[1][-2::-1], _ends(neck, collar, 1)])

@@ -16,6 +16,9 @@ SIDES: Final = 3.0
 """Blur radius px over which the two sides of the outline are compared."""
 FAINT: Final = (0.7, 1.6)
 """How much further from the ground the inner side is, Lab units, where an outline is wholly faint and wholly clear."""
+PASSAGE: Final = 9
+CREEP: Final = 16
+"""px: the ground reaches through gaps so wide, and so far into narrower ones."""
 SLOPE: Final = 1.6
 """Steepness of the antialiased edge: coverage per px over the blurred mask's."""
 
@@ -35,6 +38,29 @@ def components(mask: BoolArray) -> tuple[int, np.ndarray[tuple[int, ...], np.dty
 def fill_holes(mask: BoolArray) -> BoolArray:
     """`mask` with everything that cannot be reached from the border."""
     return ~reachable_from_border(~mask)
+
+
+def fill_pockets(mask: BoolArray) -> BoolArray:
+    """`mask` with everything that cannot be reached from the border through passages at least `PASSAGE` px wide.
+
+    Light cloth that differs too little from the ground is cut off from it by its seams but for narrow leaks along them.
+    """
+    free = (~mask).astype(np.uint8)
+    wide = cv2.dilate(reachable_from_border(cv2.erode(free, odd_kernel(PASSAGE)).astype(bool)).astype(np.uint8), odd_kernel(PASSAGE))
+    outside = cv2.bitwise_and(wide, free)
+    # into corners, but not along a leak
+    for _ in range(CREEP // 2):
+        outside = cv2.bitwise_and(cv2.dilate(outside, np.ones((5, 5), np.uint8)), free)
+    holes = fill_holes(mask)
+    result: BoolArray = holes | (outside == 0)
+    # the narrow end of a gap beside the torso is no pocket
+    count, labels, stats = components(result & ~holes)
+    for i in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[i])
+        if h > w and area < (PASSAGE + 2) * h:
+            box = np.s_[y : y + h, x : x + w]
+            result[box][labels[box] == i] = False
+    return result
 
 
 def opened(mask: BoolArray, size: int) -> BoolArray:
