@@ -26,6 +26,8 @@ ON_SKULL_PX = 8
 BESIDE_NECK, BRAID_REACH = 0.5, 1.6
 """A braid or a tail that shows behind the neck, apart from the skull, has at least this mean of `flank` no farther than this from
 the middle (`head_across`); farther out it is a stripe on a shoulder."""
+HIP = 0.25
+"""The legs' zone begins here along the thigh: above it is the trunk."""
 BARE_SHARE = 0.15
 """Share of a skin component in or at the face, the neck or a limb; less is a skin-coloured print."""
 THIN = 0.04
@@ -46,10 +48,15 @@ def _parts(mask: BoolArray) -> Iterator[tuple[BoolArray, tuple[slice, slice], in
         yield parts[box] == i, box, area
 
 
+def _ring(part: BoolArray) -> BoolArray:
+    """The pixels around a component."""
+    around: BoolArray = (cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~part
+    return around
+
+
 def _surrounding(part: BoolArray, labels: LabelMap, own: int) -> int:
     """The commonest label around a component, other than its own."""
-    ring = (cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~part
-    counts = np.bincount(labels[ring], minlength=len(Label))
+    counts = np.bincount(labels[_ring(part)], minlength=len(Label))
     counts[own] = 0
     return int(counts.argmax()) if counts.sum() else own
 
@@ -68,43 +75,66 @@ def clean(probabilities: Tensor, anatomy: Anatomy, foreground: Tensor) -> Tensor
     """(6, h, w) -> (6, h, w) whose argmax is a possible person; `foreground` (h, w) is the person mask."""
     q: FloatArray = probabilities.cpu().numpy().copy()
     labels = q.argmax(0).astype(np.uint8)
+    _drop_loose_hair(q, labels, anatomy)
+    _drop_skin_prints(q, labels, anatomy)
+    _fill_pinholes(q, labels, foreground)
+    _drop_trim(q, labels, anatomy)
+    _drop_islands(q, labels)
+    return torch.from_numpy(q).to(probabilities)
+
+
+def _drop_loose_hair(q: FloatArray, labels: LabelMap, anatomy: Anatomy) -> None:
+    """Hair that touches neither the skull nor the neck's side becomes what it would be without hair."""
     skull = ((anatomy.skull > 0.5) & (anatomy.face < 0.5) & (anatomy.head_down < TEMPLES)).cpu().numpy()
     beside = (anatomy.flank * (anatomy.head_across.abs() < BRAID_REACH)).cpu().numpy()
     for part, box, _ in list(_parts(labels == Label.HAIR)):
-        if (skull[box] & part).sum() < ON_SKULL_PX:
-            rest = q[:, box[0], box[1]][:, part].copy()
-            rest[Label.HAIR] = 0
-            if beside[box][part].mean() > BESIDE_NECK:
-                continue
-            q[:, box[0], box[1]][:, part] = rest / rest.sum(0)
-            labels[box][part] = rest.argmax(0)
-    limbs = torch.stack([limb.radius for limb in (*anatomy.arms, *anatomy.legs)]).amin(0) < 1
+        if (skull[box] & part).sum() >= ON_SKULL_PX or beside[box][part].mean() > BESIDE_NECK:
+            continue
+        window = q[:, box[0], box[1]]
+        rest = window[:, part].copy()
+        rest[Label.HAIR] = 0
+        window[:, part] = rest / np.maximum(rest.sum(0), 1e-9)
+        labels[box][part] = rest.argmax(0)
+
+
+def _drop_skin_prints(q: FloatArray, labels: LabelMap, anatomy: Anatomy) -> None:
+    """Skin in the middle of one garment, where no bare part of the body is, becomes that garment."""
+    limbs = torch.minimum(anatomy.arms[0].radius, anatomy.arms[1].radius) < 1
+    for leg in anatomy.legs:
+        limbs = limbs | ((leg.radius < 1) & (leg.course > HIP))
     bare = (limbs | (anatomy.face > 0.5) | (anatomy.neck > 0.5)).cpu().numpy()
-    cloth = (labels == Label.UPPER) | (labels == Label.LOWER)
     for part, box, area in list(_parts(labels == Label.SKIN)):
-        ring = (cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~part
-        if (bare[box] & part).sum() < BARE_SHARE * area and cloth[box][ring].mean() > 0.9:
-            around = labels[box][ring]
-            if len(np.unique(around[(around == Label.UPPER) | (around == Label.LOWER)])) == 1:
-                _give(q, labels, part, box, _surrounding(part, labels[box], Label.SKIN))
-    ends = torch.stack([limb.end for limb in (*anatomy.arms, *anatomy.legs)]).amax(0).cpu().numpy() > 0.5
-    thick = np.ones((2 * max(1, round(THIN * anatomy.width_px)) + 1,) * 2, np.uint8)
-    ends = cv2.dilate(cv2.dilate(ends.astype(np.uint8), thick), thick) > 0
-    for part, box, _ in list(_parts(labels == Label.OTHER)):
-        touches = part & ends[box]
-        if not touches.any() or not cv2.erode(part.astype(np.uint8), thick, borderValue=0).any():
-            _give(q, labels, part, box, _surrounding(part, labels[box], Label.OTHER))
+        around = labels[box][_ring(part)]
+        upper, lower = (around == Label.UPPER).sum(), (around == Label.LOWER).sum()
+        # a midriff lies between two garments
+        if (bare[box] & part).sum() < BARE_SHARE * area and max(upper, lower) > 0.9 * len(around) and min(upper, lower) == 0:
+            _give(q, labels, part, box, int(Label.UPPER if upper else Label.LOWER))
+
+
+def _fill_pinholes(q: FloatArray, labels: LabelMap, foreground: Tensor) -> None:
     person = foreground.cpu().numpy()
     for part, box, _ in list(_parts(labels == Label.BACKGROUND)):
         if person[box][part].mean() > PINHOLE:
             _give(q, labels, part, box, _surrounding(part, labels[box], Label.BACKGROUND))
+
+
+def _drop_trim(q: FloatArray, labels: LabelMap, anatomy: Anatomy) -> None:
+    """Other things that are thin or touch neither hand nor foot are trim of the cloth around them."""
+    thick = np.ones((2 * max(1, round(THIN * anatomy.width_px)) + 1,) * 2, np.uint8)
+    ends = torch.stack([limb.end for limb in (*anatomy.arms, *anatomy.legs)]).amax(0).cpu().numpy() > 0.5
+    ends = cv2.dilate(cv2.dilate(ends.astype(np.uint8), thick), thick) > 0
+    for part, box, _ in list(_parts(labels == Label.OTHER)):
+        if not (part & ends[box]).any() or not cv2.erode(part.astype(np.uint8), thick, borderValue=0).any():
+            _give(q, labels, part, box, _surrounding(part, labels[box], Label.OTHER))
+
+
+def _drop_islands(q: FloatArray, labels: LabelMap) -> None:
     for label in (Label.OTHER, Label.SKIN, Label.UPPER, Label.LOWER, Label.HAIR, Label.BACKGROUND):
         parts = list(_parts(labels == label))
         largest = max((area for _, _, area in parts), default=0)
         for part, box, area in parts:
             if area < max(SMALLEST_PX[label], SMALLEST_SHARE[label] * largest) and area < largest:
                 _give(q, labels, part, box, _surrounding(part, labels[box], label))
-    return torch.from_numpy(q).to(probabilities)
 
 
 def without_specks(labels: LabelMap, box: tuple[slice, slice]) -> LabelMap:
