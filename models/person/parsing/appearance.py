@@ -15,7 +15,7 @@ from models.person.parsing.scene import SKIN_SPREAD, Scene, shaded
 FLOORS = (-15.0, -17.0, -15.0, -15.0, -13.5)
 """Least log likelihood of hair, skin, upper, lower, other. Cloth may have any print, skin has none: an unknown colour is rather
 cloth. For other things it is the density of colours spread evenly: any colour may be a shoe or a bag."""
-HAIR_COMPONENTS, SKIN_COMPONENTS, CLOTH_COMPONENTS, OTHER_COMPONENTS = 2, 3, 4, 3
+HAIR_COMPONENTS, SKIN_COMPONENTS, THING_COMPONENTS = 2, 3, 4
 SKIN_KNEE = -11.5
 """Log likelihood at which a pixel is as likely as not the skin of face and hands."""
 SHADE_KNEE = -14.0
@@ -43,9 +43,8 @@ HEAD_DOUBT = 0.9
 class Appearance:
     hair: Mixture
     skin: Mixture
-    cloth: Mixture
-    """Two classes: upper, lower."""
-    other: Mixture
+    things: Mixture
+    """Three classes: upper, lower, other."""
 
 
 def skin_share(scene: Scene) -> Tensor:
@@ -76,8 +75,7 @@ def first_look(scene: Scene, a: Anatomy, waist: float, *, skin_coloured_top: boo
     return Appearance(
         hair=fit(scene.pixels, hair.reshape(1, -1), HAIR_COMPONENTS),
         skin=scene.skin,
-        cloth=fit(scene.pixels, torch.stack((upper, lower)).reshape(2, -1), CLOTH_COMPONENTS),
-        other=fit(scene.pixels, other.reshape(1, -1), OTHER_COMPONENTS),
+        things=fit(scene.pixels, torch.stack((upper, lower, other)).flatten(1), THING_COMPONENTS),
     )
 
 
@@ -93,8 +91,7 @@ def second_look(scene: Scene, a: Anatomy, posterior: Tensor) -> Appearance:
     return Appearance(
         hair=fit(scene.pixels, hair.reshape(1, -1), HAIR_COMPONENTS),
         skin=fit(scene.skin_pixels, skin.reshape(1, -1), SKIN_COMPONENTS, torch.tensor(SKIN_SPREAD)),
-        cloth=fit(scene.pixels, weight[[UPPER, LOWER]].reshape(2, -1), CLOTH_COMPONENTS),
-        other=fit(scene.pixels, other.reshape(1, -1), OTHER_COMPONENTS),
+        things=fit(scene.pixels, torch.stack((weight[UPPER], weight[LOWER], other)).flatten(1), THING_COMPONENTS),
     )
 
 
@@ -107,12 +104,11 @@ def likelihoods(scene: Scene, a: Anatomy, appearance: Appearance) -> Tensor:
     ahead = torch.minimum(ahead, 30 - (30 - HAIR_ON_FACE) * a.face)
     ahead = torch.minimum(ahead, 30 - (30 - HAIR_ON_CORE) * a.core_face)
     hair = torch.minimum(log_likelihood(scene.terms, appearance.hair, FLOORS[HAIR]).view(shape), skin + ahead)
-    upper, lower = log_likelihood(scene.terms, appearance.cloth, FLOORS[UPPER]).view(2, *shape)
-    other = log_likelihood(scene.terms, appearance.other, FLOORS[OTHER]).view(shape)
-    return torch.stack((hair, skin, upper, lower, other))
+    upper, lower, other = log_likelihood(scene.terms, appearance.things, min(FLOORS)).view(3, *shape)
+    return torch.stack((hair, skin, upper.clamp_min(FLOORS[UPPER]), lower.clamp_min(FLOORS[LOWER]), other.clamp_min(FLOORS[OTHER])))
 
 
 def colour_likelihoods(scene: Scene, appearance: Appearance, floor: float, narrowed: float) -> Tensor:
     """(4, P) log likelihoods of hair, skin, upper, lower by colour alone, their variances less `narrowed`."""
-    models = (appearance.hair, shaded(appearance.skin), appearance.cloth)
+    models = (appearance.hair, shaded(appearance.skin), appearance.things[:2])
     return torch.cat([log_likelihood(scene.colour_terms, model, floor, narrowed) for model in models])

@@ -1,8 +1,8 @@
 """Person or background: the masks say roughly where, the ground's own colour says exactly where.
 
 The masks come at 256 × 256 and are wrong by a few pixels along every edge, by more at hems, brims and bags. The ground around
-the person is seen plainly, so what it looks like behind the edge can be told: a local Gaussian (a studio's wall, however it
-fades) and a mixture over the whole ground (a street).
+the person is seen plainly, so what it looks like behind the edge can be told: a Gaussian at each place, narrow before a studio's
+wall, however it fades, and so wide in a street that it says little.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from models.person.parsing.anatomy import Anatomy, step
 from models.person.parsing.appearance import Appearance, colour_likelihoods
-from models.person.parsing.colour import fit, log_likelihood
 from models.person.parsing.fields import blur
 from models.person.parsing.priors import LOWER, OTHER, UPPER
 from models.person.parsing.scene import Scene
@@ -30,7 +29,8 @@ LOCAL_SPREAD = (3.0, 4.0, 4.0)
 """Variance added to the local ground. A studio's wall is that even: a white shirt before it differs by a few grey levels."""
 NARROWED = 8.0
 """Taken off the variances of the person's models here, for the same reason (less than any `spread` added to them)."""
-GLOBAL_COMPONENTS, LOCAL_SHARE = 4, 0.97
+LEAST_SEEN = 1e-5
+"""Weight of ground in the windows under which nothing is known of it."""
 FLOOR = -15.0
 TOLERANCE = 0.035
 """How far off the masks' edges may be, in body widths: sigma of the blur that turns them into odds."""
@@ -63,11 +63,9 @@ def ground_likelihood(scene: Scene, width_px: float) -> Tensor:
     known = total[0].clamp_min(1e-6)
     mean = total[1:4] / known
     variance = (total[4:] / known - mean**2).clamp_min(0) + torch.tensor(LOCAL_SPREAD).to(colours)[:, None, None]
-    local = -0.5 * ((colours - mean) ** 2 / variance + variance.log()).sum(0)
-    everywhere = fit(scene.pixels[:, :3], sure.reshape(1, -1), GLOBAL_COMPONENTS)
-    share = LOCAL_SHARE * (total[0] / (total[0] + 1e-3))
-    whole = log_likelihood(scene.colour_terms, everywhere, FLOOR).view(shape)
-    return torch.logaddexp(local + share.clamp_min(1e-6).log(), whole + (1 - share).log()).clamp_min(FLOOR)
+    likelihood: Tensor = -0.5 * ((colours - mean) ** 2 / variance + variance.log()).sum(0)
+    unknown = total[0] < LEAST_SEEN
+    return likelihood.masked_fill(unknown, FLOOR).clamp_min(FLOOR)
 
 
 def mask_odds(person: Tensor, a: Anatomy) -> Tensor:

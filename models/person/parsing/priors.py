@@ -14,19 +14,28 @@ HAIR, SKIN, UPPER, LOWER, OTHER = range(5)
 
 WAIST_BAND = 0.06
 """Softness of the waist line, in trunk lengths."""
-FOOT_SKIN, FOOT_LOWER = 0.25, 0.10
-"""The foot's share of skin and of trousers; the rest is shoe."""
-BOOT = 0.15
+TRUNK_HAIR, TRUNK_SKIN, CHEST_SKIN = 0.004, 0.02, 0.22
+"""Hair and skin anywhere on the trunk, and skin on the chest, where necklines are."""
+SLEEVE_SKIN, BARE_SKIN, HAND_SKIN = 0.04, 0.96, 0.9
+"""Skin on an arm before its sleeve ends (a slit, a sheer cloth), past it, and on the hand (a glove, a pocket)."""
+SLEEVE_SHARE, SLEEVE_CORE = 0.55, 0.85
+"""Above the hips, what is cloth on an arm is at least so much upper; this far inside a visible arm (1 is its outline) nearly all."""
 PALM = 2.08
 """Arm course up to which a cuff may reach."""
-FLANK_HAIR = 0.5
-THROAT_HAIR, NECK_HAIR = 0.02, 0.2
+LEG_SKIN, BARE_LEG, BOOT = 0.03, 0.88, 0.15
+"""Skin on a leg before its hem and past it, and the boot's weight there."""
+FOOT_SKIN, FOOT_LOWER = 0.25, 0.10
+"""The foot's share of skin and of trousers; the rest is shoe."""
 HELD, HELD_REACH = 0.06, 0.6
 """Prior of a held thing near the hand, and how far it reaches, in body widths."""
 HELD_BESIDE = 0.25
 """... and as much more beside the legs, where no trousers are."""
+SIDE_HAIR, FLANK_HAIR, CROWN_HAIR = 0.22, 0.5, 0.9
+"""Hair beside and below the face, above the shoulders' outline, and on the skull."""
+NECK_CLOTH, THROAT_HAIR, NECK_HAIR = 0.25, 0.02, 0.2
+"""Collars on the neck, hair before the throat and before the neck's sides."""
 FOREHEAD_HAIR, FACE_HAIR = 0.25, 0.002
-TRUNK_HAIR, TRUNK_SKIN = 0.004, 0.02
+"""A fringe over the forehead, hair over the inner face."""
 RARE = 3e-4
 """No class is rarer than this anywhere."""
 
@@ -54,12 +63,12 @@ def _paint(prior: Tensor, zone: Tensor, *, hair: Share, skin: Share, upper: Shar
 def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: float) -> Tensor:
     zone = step((1.05 - arm.radius) / 0.12)
     hand = arm.end * (1.0 if arm.visibility > 0.4 else 0.6)
-    skin = torch.maximum(0.04 + 0.92 * step((arm.course - end + 0.02) / 0.05), 0.9 * hand)
+    skin = torch.maximum(SLEEVE_SKIN + (BARE_SKIN - SLEEVE_SKIN) * step((arm.course - end + 0.02) / 0.05), HAND_SKIN * hand)
     share = prior[UPPER] / (prior[UPPER] + prior[LOWER] + 1e-6)
     # a sleeve over the trousers is upper; a hand leaves the trousers their share
-    share = torch.where(anatomy.along > waist - 0.25, torch.maximum(share, 0.55 * (1 - hand)), share)
+    share = torch.where(anatomy.along > waist - 0.25, torch.maximum(share, SLEEVE_SHARE * (1 - hand)), share)
     if arm.visibility > 0.4:
-        seen = step((0.85 - arm.radius) / 0.08) * (arm.course < PALM)
+        seen = step((SLEEVE_CORE - arm.radius) / 0.08) * (arm.course < PALM)
         share = share + (1 - share) * 0.9 * seen
     return _paint(prior, zone, hair=0.0, skin=skin, upper=(1 - skin) * share, lower=(1 - skin) * (1 - share))
 
@@ -67,7 +76,7 @@ def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: f
 def _paint_leg(prior: Tensor, leg: Limb, end: Tensor, anatomy: Anatomy, waist: float, hands: Tensor) -> Tensor:
     zone = step((1.3 - leg.radius) / 0.15) * (anatomy.along < waist - 0.05) * (1 - hands)
     past = step((leg.course - end) / 0.05)
-    skin, boot = 0.03 + 0.85 * past, BOOT * past
+    skin, boot = LEG_SKIN + (BARE_LEG - LEG_SKIN) * past, BOOT * past
     prior = _paint(prior, zone, hair=0.0, skin=skin, upper=0.1 * prior[UPPER], lower=1 - skin, other=boot)
     shoe = 1 - FOOT_SKIN - FOOT_LOWER
     return _paint(prior, leg.end * (leg.visibility > 0.4), hair=0.0, skin=FOOT_SKIN, upper=0.0, lower=FOOT_LOWER, other=shoe)
@@ -100,13 +109,13 @@ def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
     beside = step((torch.minimum(a.legs[0].radius, a.legs[1].radius) - 1.5) / 0.1)
     prior[OTHER] = torch.maximum(prior[OTHER], (HELD + HELD_BESIDE * beside) * near_hands(a) * step((ends.waist + 0.3 - a.along) / 0.05))
     chest = step((a.along - 0.6) / 0.08) * step((0.55 - a.across.abs()) / 0.08)
-    prior[SKIN] = torch.maximum(prior[SKIN], 0.22 * chest)
+    prior[SKIN] = torch.maximum(prior[SKIN], CHEST_SKIN * chest)
     hair = THROAT_HAIR + (NECK_HAIR - THROAT_HAIR) * a.neck_side
-    prior = _paint(prior, a.neck, hair=hair, skin=0.75 - hair, upper=0.25, lower=0.0)
-    prior[HAIR] = torch.maximum(prior[HAIR], 0.22 * a.side_hair * (1 - a.face) * (1 - a.neck))
+    prior = _paint(prior, a.neck, hair=hair, skin=1 - NECK_CLOTH - hair, upper=NECK_CLOTH, lower=0.0)
+    prior[HAIR] = torch.maximum(prior[HAIR], SIDE_HAIR * a.side_hair * (1 - a.face) * (1 - a.neck))
     rest = 1 - FLANK_HAIR
     prior = _paint(prior, a.flank * (1 - arm_skin), hair=FLANK_HAIR, skin=0.4 * rest, upper=0.6 * rest, lower=prior[LOWER])
-    prior = _paint(prior, a.crown, hair=0.9, skin=0.06, upper=0.03 * prior[UPPER], lower=0.0)
+    prior = _paint(prior, a.crown, hair=CROWN_HAIR, skin=0.06, upper=0.03 * prior[UPPER], lower=0.0)
     hair = FOREHEAD_HAIR + (FACE_HAIR - FOREHEAD_HAIR) * a.core_face
     prior = _paint(prior, a.face, hair=hair, skin=1 - hair, upper=0.005 * prior[UPPER], lower=0.0)
     prior = prior.clamp_min(RARE)
