@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.outline import components, fill_holes, local_max, odd_kernel, opened
+from models.garment.outline import components, fill_holes, local_max, odd_kernel, opened, reachable_from_border
 from models.types import BoolArray, FloatArray
 
 FAINT_SCALE: Final = 2.5
@@ -27,6 +27,9 @@ BRIDGE: Final = 41
 """Interruptions of the cloth up to this many px wide are bridged."""
 BRIDGE_BREADTH: Final = 9
 """px: breadth of the upright box that must find cloth above or below."""
+RIM: Final = (3.0, 10.0)
+RIM_TIMES: Final = 1.5
+"""And more than so many times what the open ground shows at this distance, px, from the cloth."""
 NOTCH: Final = 21
 """Notches up to this many px wide in an outline are closed in any direction."""
 NOTCH_OVER: Final = 1.8
@@ -44,6 +47,11 @@ POCKET_AREA: Final = 40
 """Smaller specks, px, are left to the smoothing of the outline."""
 LYING: Final = 1.7
 """Variance of a lying pocket's x over that of its y, at least; of a standing one the other way round."""
+LINK: Final = 17
+LINK_AREA: Final = (12, 0.004)
+LINK_DISTANCE: Final = 30.0
+"""A strap's dark stripes: at most so many px apart, from so many px to this share of the picture in area, and so far from the
+ground, Lab units."""
 PIECE: Final = 0.002
 """Share of the picture from which a piece of cloth must hang together with the others."""
 MOST_PIECES: Final = 5
@@ -56,10 +64,12 @@ def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> Boo
     """(h, w) `cloth` and the faint cloth that belongs to it."""
     free = ~cloth & ~shadow
     lift, tint = _surroundings(ground, free)
-    least, tinge = (max(floor, times * _border_level(values)) for values, (floor, times) in ((np.abs(lift), BRIGHTER), (tint, TINTED)))
+    rim = _rim(cloth, shadow)
+    least = max(BRIGHTER[0], BRIGHTER[1] * _border_level(np.abs(lift)), RIM_TIMES * _high(lift[rim]))
+    tinge = max(TINTED[0], TINTED[1] * _border_level(tint), RIM_TIMES * _high(tint[rim]))
     seen = (lift > least) | (tint > tinge)
     wide = cv2.dilate(opened(seen & _lively(ground), FAINT_WIDTH).astype(np.uint8), odd_kernel(FAINT_WIDTH)).astype(bool) & seen
-    found = cloth | wide
+    found = cloth | wide | _chains(ground, cloth)
     found |= _joints(found)
     upright = np.ones((BRIDGE, BRIDGE_BREADTH), np.uint8)
     above = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, upright)
@@ -70,8 +80,22 @@ def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> Boo
     bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
     tinted = pockets & (tint > np.maximum(tinge, bleeding))
     differs = pockets & ((lift > np.maximum(NOTCH_OVER * least, NOTCH_SHARE * beside)) | (slight & (lift < -NOTCH_OVER * least)))
-    result: BoolArray = found | tinted | _pieces(pockets, lying=True) | _pieces(differs | tinted, lying=False)
+    result: BoolArray = found | tinted | _pieces(pockets, lying=True) | (_pieces(pockets, lying=False) & differs)
     return result
+
+
+def _rim(cloth: BoolArray, shadow: BoolArray) -> BoolArray:
+    """(h, w) ground beside the cloth, in the open: shows how far JPEG's ringing and bleeding reach in this picture."""
+    wide = reachable_from_border(cv2.erode((~cloth).astype(np.uint8), odd_kernel(BRIDGE)).astype(bool))
+    open_ = cv2.dilate(wide.astype(np.uint8), odd_kernel(BRIDGE)).astype(bool)
+    distance = cv2.distanceTransform((~cloth).astype(np.uint8), cv2.DIST_L2, 3)
+    result: BoolArray = open_ & (distance > RIM[0]) & (distance < RIM[1]) & ~shadow
+    return result
+
+
+def _high(values: FloatArray) -> float:
+    """What four fifths of `values` stay under; 0 where they are negative."""
+    return max(0.0, float(np.percentile(values, 80))) if values.size else 0.0
 
 
 def _border_level(values: FloatArray) -> float:
@@ -113,6 +137,22 @@ def _pieces(pockets: BoolArray, *, lying: bool) -> BoolArray:
         moments = cv2.moments(piece.astype(np.uint8), binaryImage=True)
         if moments["mu20"] > LYING * moments["mu02"] or (not lying and moments["mu02"] < LYING * moments["mu20"]):
             result[box] |= piece
+    return result
+
+
+def _chains(ground: Ground, cloth: BoolArray) -> BoolArray:
+    """(h, w) what lies between small pieces of surely cloth in a row: a striped strap."""
+    _, labels, stats = components(cloth)
+    sizes = stats[:, cv2.CC_STAT_AREA]
+    strong = np.zeros(len(sizes), np.float32)
+    np.maximum.at(strong, labels.ravel(), ground.distance.ravel())
+    small = (sizes >= LINK_AREA[0]) & (sizes < LINK_AREA[1] * cloth.size) & (strong > LINK_DISTANCE)
+    small[0] = False
+    if not small.any():
+        return np.zeros_like(cloth)
+    closed = cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(LINK)).astype(bool)
+    near = cv2.dilate(small[labels].astype(np.uint8), odd_kernel(LINK)).astype(bool)
+    result: BoolArray = closed & near
     return result
 
 

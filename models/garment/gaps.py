@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.outline import odd_kernel, opened
+from models.garment.outline import local_max, odd_kernel, opened
 from models.types import BoolArray
 
 GAP_AREA: Final = 0.0004
@@ -23,6 +23,11 @@ STRAP_ROWS: Final = 0.4
 """Gaps between straps lie in this upper share of the garment."""
 STRAP_COVER: Final = 0.25
 """Share of the rows above a gap between straps that may be cloth."""
+STRAP_HEIGHT: Final = 0.05
+STRAP_AREA: Final = 0.01
+"""Such a gap stands and is at least so high, share of the garment's height, or has at least this share of its area."""
+RINGING: Final = 0.04
+"""Share of the change of lightness beside it that ground in a gap may differ by: JPEG."""
 RIM_PX: Final = 7
 """Diameter px by which a gap's clean middle is grown into its rim."""
 
@@ -32,7 +37,8 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray) -> BoolArray:
 
     Other ground-coloured islands are print.
     """
-    grounded = cv2.blur(ground.distance, (3, 3)) < 1.5 * ground.threshold
+    ringing = RINGING * local_max(np.abs(ground.difference[..., 0]), RIM_PX)
+    grounded = cv2.blur(ground.distance, (3, 3)) < np.maximum(1.5 * ground.threshold, ringing)
     count, labels, stats, centres = cv2.connectedComponentsWithStats(opened(filled & ~cloth & grounded, 3).astype(np.uint8))
     clean = np.zeros_like(filled)
     ys, xs = np.nonzero(filled)
@@ -47,7 +53,8 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray) -> BoolArray:
         aside = abs(float(centres[i][0]) - left - width / 2) / width
         tall = h > GAP_SLENDER * w and aside > GAP_ASIDE and h > GAP_HEIGHT * height
         above = filled[top:y, x : x + w]
-        strap = y < top + STRAP_ROWS * height and above.size > 0 and above.mean() < STRAP_COVER
+        loop = (h > w and h > STRAP_HEIGHT * height) or area > STRAP_AREA * filled.sum()
+        strap = loop and y < top + STRAP_ROWS * height and above.size > 0 and above.mean() < STRAP_COVER
         if tall or strap:
             clean |= labels == i
     grown: BoolArray = cv2.dilate(clean.astype(np.uint8), odd_kernel(RIM_PX)).astype(bool) & filled & ~cloth
