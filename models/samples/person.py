@@ -1,4 +1,4 @@
-"""The sample people: photos that may be shown anywhere, for the demo page, the README's picture and the tests."""
+"""The sample people: two that are drawn and a photo, which may be shown anywhere, for the demo page, the README's picture and the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy as np
 
 from models.types import Picture
 
+_DRAWN = "Drawn by Muslin: body by Anny and MakeHuman, rendered with Blender"
 _CREDITS: dict[str, tuple[str, str]] = {
+    "woman": (_DRAWN, "MIT"),
+    "man": (_DRAWN, "MIT"),
     "astronaut": ("NASA, portrait of Eileen Collins (the copy of scikit-image); no endorsement implied", "public domain"),
 }
 

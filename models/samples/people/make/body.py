@@ -21,6 +21,7 @@ PIECES = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-
 SMILE = {"mouthSmileLeft": 0.35, "mouthSmileRight": 0.35, "cheekSquintLeft": 0.15, "cheekSquintRight": 0.15}
 ARM_DOWN_DEG, FOREARM_DOWN_DEG, PALM_IN_DEG, FINGER_CURL_DEG, LEG_IN_DEG = 25.0, 23.0, 28.0, 14.0, 3.0
 """From the model's arms-out rest pose to somebody who stands at ease with the arms clear of the body."""
+ROUND_OFF_M = 0.026
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,28 @@ def load_body(path: Path) -> Body:
     floor = np.array([0.0, 0.0, vertices[np.unique(faces["body"][faces["body"] >= 0]), 2].min()])
     bones = {str(name): head - floor for name, head in zip(stored["names"], stored["bones"].astype(np.float64), strict=True)}
     weights = {str(name): stored["weights"][:, i].astype(np.float64) for i, name in enumerate(stored["names"])}
-    return Body(vertices - floor, faces, texture, texture_faces, bones, weights)
+    body = Body(vertices - floor, faces, texture, texture_faces, bones, weights)
+    for side in "LR":
+        _round_off(body, f"breast.{side}")
+    return body
+
+
+def _round_off(body: Body, bone: str) -> None:
+    """Smooths the foremost point that a bone pulls, in place: cloth would show it, and a sample picture needs no such detail."""
+    pulled = np.flatnonzero(body.weights[bone] > 0.3)
+    tip = body.vertices[pulled[body.vertices[pulled, 1].argmin()]]
+    near = {int(i) for i in np.flatnonzero(np.linalg.norm(body.vertices - tip, axis=1) < ROUND_OFF_M)}
+    beside: dict[int, set[int]] = {i: set() for i in near}
+    for face in body.faces["body"]:
+        corners = [int(i) for i in face if i >= 0]
+        for a, b in zip(corners, corners[1:] + corners[:1], strict=True):
+            if a in near:
+                beside[a].add(b)
+            if b in near:
+                beside[b].add(a)
+    moving = [i for i in near if beside[i]]
+    for _ in range(60):
+        body.vertices[moving] = [body.vertices[list(beside[i])].mean(axis=0) for i in moving]
 
 
 def _stance() -> dict[str, list[tuple[str, float]]]:

@@ -22,8 +22,9 @@ Field = Callable[[Array], Array]
 Mesh = tuple[Array, Faces]
 """Vertices (N, 3) and triangles (M, 3)."""
 
-TEE_GAP, TANK_GAP, TROUSERS_GAP, TROUSERS_FLARE = 0.012, 0.011, 0.009, 0.016
-"""Distance between skin and cloth before draping; trousers add the flare towards the hem."""
+TEE_GAP, TANK_GAP, TOP_EASE, TROUSERS_GAP, TROUSERS_FLARE = 0.012, 0.007, 0.014, 0.009, 0.016
+"""Distance between skin and cloth before draping; a T-shirt adds the ease about the hips, where it hangs
+over the trousers, and trousers the flare towards their hem."""
 WELD = 0.0016
 SHIRT_FRAMES, TROUSERS_FRAMES = 36, 32
 """After as many frames the cloth hangs; more only costs time."""
@@ -52,14 +53,18 @@ def dress(body: Body, top: Literal["tank", "tee"]) -> Outfit:
         body, faces[(height < hip + 0.19) & (hand < 0.01)], flare, 5, [lambda p: p[:, 2] - leg_end, lambda p: hip + 0.085 - p[:, 2]]
     )
     gap, rounds, fields = _top_fields(body, top)
-    shirt = _cut(body, faces[(height > hip - 0.215) & (head < 0.5) & (hand < 0.85)], lambda p: np.full(len(p), gap), rounds, fields)
+
+    def ease(points: Array) -> Array:
+        hanging = TOP_EASE if top == "tee" else 0.0
+        return np.asarray(gap + hanging * np.clip((hip + 0.16 - points[:, 2]) / 0.09, 0, 1))
+
+    shirt = _cut(body, faces[(height > hip - 0.215) & (head < 0.5) & (hand < 0.85)], ease, rounds, fields)
 
     trousers = _drape("trousers", trousers, TROUSERS_FRAMES, [skin], grow=0.02, stiffness=40, bending=0.8, pin_above=hip + 0.06)
     under = [skin, add_mesh("trousers under", *trousers)]
-    # a tank top has little that holds it up: its straps are pinned
-    straps = body.bones["upperarm01.L"][2] if top == "tank" else np.inf
-    shirt = _drape("top", shirt, SHIRT_FRAMES, under, grow=0.03 if top == "tee" else 0.01, stiffness=40, bending=0.3, pin_above=straps)
-    shirt = _clip(*shirt, shirt[0][:, 2] - (hip - 0.062))  # it hangs unevenly: a straight hem
+    if top == "tee":  # a tank top fits closely, is tucked in and has nothing to drape
+        shirt = _drape("top", shirt, SHIRT_FRAMES, under, grow=0.03, stiffness=40, bending=0.3)
+        shirt = _clip(*shirt, shirt[0][:, 2] - (hip - 0.062))  # it hangs unevenly: a straight hem
     for made in under:
         bpy.data.objects.remove(made)
     return Outfit(_finish(shirt), _finish(trousers))
@@ -100,7 +105,7 @@ def _sleeve_ends(body: Body) -> list[Field]:
 
 def _top_fields(body: Body, top: Literal["tank", "tee"]) -> tuple[float, int, Sequence[Field]]:
     """Gap, rounds of smoothing before the cut, and the fields of a top."""
-    hem = body.bones["upperleg01.L"][2] - 0.075
+    hem = body.bones["upperleg01.L"][2] + (0.072 if top == "tank" else -0.075)
     shoulders = [body.bones[f"upperarm01.{side}"] for side in "LR"]
     neck = body.bones["neck01"]
 
@@ -124,7 +129,7 @@ def _top_fields(body: Body, top: Literal["tank", "tee"]) -> tuple[float, int, Se
 
     if top == "tee":
         return TEE_GAP, 6, [*_sleeve_ends(body), above_hem, neck_hole(0.083, 0.075)]
-    return TANK_GAP, 16, [*(armhole(shoulder) for shoulder in shoulders), above_hem, neck_hole(0.078, 0.115)]
+    return TANK_GAP, 8, [*(armhole(shoulder) for shoulder in shoulders), above_hem, neck_hole(0.078, 0.115)]
 
 
 def _of_faces(values: Array, faces: Faces) -> Array:

@@ -57,13 +57,13 @@ PEOPLE = {
         {"gender": 1.0, "age": 0.52, "muscle": 0.5, "weight": 0.42, "height": 0.55, "proportions": 0.75, "cupsize": 0.4, "firmness": 0.6,
          "african": 0.25, "asian": 0.3, "caucasian": 0.45},
         skin=(0.46, 0.255, 0.16), lips=(0.40, 0.12, 0.10), hair=(0.018, 0.010, 0.006), iris=(0.09, 0.04, 0.015), hairdo="bun",
-        top="tank", top_colour=(0.34, 0.34, 0.36), trousers_colour=(0.030, 0.042, 0.075), framing="to the thighs",
+        top="tank", top_colour=(0.135, 0.165, 0.115), trousers_colour=(0.030, 0.042, 0.075), framing="to the thighs",
     ),
     "man": Look(
         {"gender": 0.0, "age": 0.55, "muscle": 0.55, "weight": 0.48, "height": 0.6, "proportions": 0.8, "cupsize": 0.5, "firmness": 0.5,
          "african": 0.3, "asian": 0.15, "caucasian": 0.55},
         skin=(0.34, 0.175, 0.105), lips=(0.29, 0.105, 0.085), hair=(0.010, 0.007, 0.005), iris=(0.05, 0.025, 0.012), hairdo="crop",
-        top="tee", top_colour=(0.30, 0.31, 0.33), trousers_colour=(0.045, 0.045, 0.05), framing="whole",
+        top="tee", top_colour=(0.075, 0.125, 0.175), trousers_colour=(0.045, 0.045, 0.05), framing="whole",
     ),
 }  # fmt: skip
 

@@ -36,6 +36,9 @@ def cloth_material(name: str, colour: RGB) -> Any:
     shader.inputs["Roughness"].default_value = 0.9
     shader.inputs["Specular IOR Level"].default_value = 0.2
     shader.inputs["Sheen Weight"].default_value = 0.25
+    soft_folds = _noise(tree, 15, 3)
+    soft_folds.node.inputs["Distortion"].default_value = 0.9
+    _roughen(tree, shader, soft_folds, strength=0.30, depth=0.012)
     _roughen(tree, shader, _noise(tree, 900, 2), strength=0.25, depth=0.001)
     return made
 
@@ -143,8 +146,11 @@ def _mix(tree: Any, factor: Any, *colours: Any) -> Any:
 
 
 def _roughen(tree: Any, shader: Any, height: Any, *, strength: float, depth: float) -> None:
+    """Bends the light by a height; a second call adds to the first."""
     node = tree.nodes.new("ShaderNodeBump")
     node.inputs["Strength"].default_value = strength
     node.inputs["Distance"].default_value = depth
     tree.links.new(height, node.inputs["Height"])
+    for link in shader.inputs["Normal"].links:
+        tree.links.new(link.from_socket, node.inputs["Normal"])
     tree.links.new(node.outputs["Normal"], shader.inputs["Normal"])
