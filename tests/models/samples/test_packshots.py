@@ -37,7 +37,7 @@ def outline_distance(shot: Packshot, points: FloatArray) -> FloatArray:
     shape = shot.mask.astype(np.uint8)
     edge = cv2.morphologyEx(shape, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     away = cv2.distanceTransform(1 - edge, cv2.DIST_L2, 5)
-    return cv2.remap(away, points[:, :1], points[:, 1:], cv2.INTER_LINEAR, borderValue=99.0)[:, 0]
+    return np.asarray(cv2.remap(away, points[:, :1], points[:, 1:], cv2.INTER_LINEAR, borderValue=99.0)[:, 0], np.float32)
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
