@@ -237,7 +237,9 @@ def _neck_corner(half: Half, width: float, stop: int) -> int:
     turn = turning(half, max(3, round(NECK_REACH * width)))[:stop]
     lean = np.deg2rad(NECK_LEAN_DEG)
     height = upper @ np.array([np.sin(lean), -np.cos(lean)], np.float32)
-    inside = (upper[:, 0] > NECK_FROM[0] * width) & (upper[:, 0] < NECK_FROM[1] * width) & (upper[:, 1] < upper[:, 1].min() + NECK_DROP * width)
+    inside = (
+        (upper[:, 0] > NECK_FROM[0] * width) & (upper[:, 0] < NECK_FROM[1] * width) & (upper[:, 1] < upper[:, 1].min() + NECK_DROP * width)
+    )
     if not inside.any():
         return int(height.argmax())
     worth = np.where(inside, np.minimum(turn, NECK_TURN) + NECK_HEIGHT * (height - height[inside].max()) / width, -np.inf)

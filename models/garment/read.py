@@ -16,20 +16,17 @@ from models.garment.landmarks import find_marks
 from models.garment.neckline import find_neckline, inner_back_of
 from models.garment.scale import to_picture, to_work
 from models.garment.upper import UpperOutline
-from models.types import BoolArray, Category, GarmentReading, LabelMap, Notice, Picture
+from models.types import Category, GarmentReading, LabelMap, Notice, Picture
 
 UNSURE_CATEGORY: Final = 0.6
 """A found category under this score is told to the caller."""
 NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "a lower garment", Category.DRESS: "a dress"}
 
 
-def read_garment_picture(
-    picture: Picture, category: Category | None = None, alpha: LabelMap | None = None, worn_mask: BoolArray | None = None
-) -> GarmentReading:
+def read_garment_picture(picture: Picture, category: Category | None = None, alpha: LabelMap | None = None) -> GarmentReading:
     """What the garment picture (H, W, 3) shows; `category` None is found from the outline.
 
-    `alpha` (H, W) 0..255 is the picture's own transparency. `worn_mask` (H, W) tells where the cloth is when a
-    person wears it in the picture (from a person parse).
+    `alpha` (H, W) 0..255 is the picture's own transparency, or tells where the cloth is when somebody wears it there.
     Raises GarmentNotIsolated, GarmentNotReadable, and CategoryNotSupported for lower garments and dresses.
     """
     work = to_work(picture)
