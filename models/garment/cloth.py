@@ -72,7 +72,5 @@ def _soft(ground: Ground) -> BoolArray:
     window = np.ones((SHADOW_WINDOW, SHADOW_WINDOW), np.uint8)
     change = cv2.dilate(smooth, window) - cv2.erode(smooth, window)
     grain = cv2.blur(np.abs(lift - cv2.GaussianBlur(lift, (0, 0), 2.0)), (SHADOW_WINDOW, SHADOW_WINDOW))
-    result: BoolArray = (slope < SHADOW_SOFTNESS * change + SHADOW_EASE * ground.threshold) & (
-        grain < SHADOW_GRAIN * change + SHADOW_EASE * ground.threshold
-    )
+    result: BoolArray = (slope < SHADOW_SOFTNESS * change + SHADOW_EASE * ground.threshold) & (grain < SHADOW_GRAIN * change + SHADOW_EASE * ground.threshold)
     return result

@@ -27,11 +27,11 @@ def recolour_edge(picture: Picture, mask: BoolArray, ring_px: int = RING_PX) -> 
 def pull_push(values: FloatArray, known: BoolArray) -> FloatArray:
     """`values` (H, W, C) with the unknown pixels filled smoothly from the known ones, near before far."""
     weight = known.astype(np.float32)
-    levels: list[tuple[FloatArray, FloatArray]] = [(values * weight[..., None], weight)]
+    levels = [(values * weight[..., None], weight)]
     while min(levels[-1][1].shape) > 2:
         v, w = levels[-1]
         size = ((w.shape[1] + 1) // 2, (w.shape[0] + 1) // 2)
-        v, w = (np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32) for plane in (v, w))
+        v, w = cv2.resize(v, size, interpolation=cv2.INTER_AREA), cv2.resize(w, size, interpolation=cv2.INTER_AREA)
         # a coarse pixel that saw any known colour knows it
         gain = np.minimum(1.0, 2.0 * w) / np.maximum(w, 1e-6)
         levels.append((v * gain[..., None], w * gain))

@@ -75,7 +75,7 @@ def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> Boo
     above = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, upright)
     around = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(NOTCH))
     slight = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(FAINT_WIDTH)).astype(bool)
-    pockets = ((above > 0) | (around > 0)) & ~found & ~shadow
+    pockets = ((above | around) > 0) & ~found & ~shadow
     beside = local_max(np.abs(ground.difference[..., 0]), NOTCH)
     bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
     tinted = pockets & (tint > np.maximum(tinge, bleeding))

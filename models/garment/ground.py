@@ -49,7 +49,7 @@ def ground_of(picture: Picture) -> Ground:
     Raises GarmentNotIsolated when the ground is not plain.
     """
     height, width = picture.shape[:2]
-    lab = np.asarray(cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 0.7).astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB), np.float32)
+    lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 0.7).astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
     ring = max(3, round(RING_SHARE * min(height, width)))
     where = np.zeros((height, width), bool)
     where[:ring] = where[-ring:] = True

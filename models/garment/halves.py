@@ -138,11 +138,11 @@ def corner(half: Half, at: int, reach: int, most: float) -> FloatArray:
     near = max(2, reach // 3)
     arms = p[max(0, at - reach) : at - near + 1], p[at + near : at + reach + 1]
     if min(len(arm) for arm in arms) < 4:
-        return np.asarray(p[at], np.float32)
+        return p[at]
     (a, u), (b, v) = (line(arm) for arm in arms)
     cross = float(u[0] * v[1] - u[1] * v[0])
     if abs(cross) < 0.05:
-        return np.asarray(p[at], np.float32)
+        return p[at]
     t = float((b - a)[0] * v[1] - (b - a)[1] * v[0]) / cross
     met = a + t * u
     step = met - p[at]

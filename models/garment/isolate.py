@@ -102,9 +102,7 @@ def _check(mask: BoolArray) -> None:
     """Raises GarmentNotIsolated unless `mask` (h, w) shows one whole garment."""
     count, _, stats = components(mask)
     if count < 2 or stats[1:, cv2.CC_STAT_AREA].max() < SMALLEST * mask.size:
-        raise GarmentNotIsolated(
-            "No garment stands out from the ground: send a picture of one garment on a plain ground of another colour."
-        )
+        raise GarmentNotIsolated("No garment stands out from the ground: send a picture of one garment on a plain ground of another colour.")
     areas = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1]
     if len(areas) > 1 and areas[1] > RIVAL_SHARE * areas[0]:
         raise GarmentNotIsolated("Several things lie apart in the picture: send a picture of one garment only.")

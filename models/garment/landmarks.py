@@ -69,6 +69,8 @@ garment's can be, are moved to their middle."""
 CORNER_REACH: Final = 0.09
 CORNER_MOVE: Final = 0.06
 """Torso widths: how much of the outline tells the corner of an armpit, and how far that may move it."""
+SHORTEST_SIDE: Final = 0.1
+"""Torso widths a side measures at least."""
 STRAP_SHARE: Final = 1 / 7
 SIDE_ROWS: Final = 9
 
@@ -123,9 +125,18 @@ def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half]) -> Upper
     if (left.collar is None) != (right.collar is None):
         left, right = (_without_collar(m, half, width, armpits is not None) for m, half in zip(marks, pair, strict=True))
     left, right = _agreed(pair, (left, right), width)
+    _check(pair, (left, right), width)
     shoulder = [float(np.hypot(*(h.points[m.shoulder] - h.points[m.neck]))) for h, m in zip(pair, (left, right), strict=True)]
     straps = armpits is None and max(shoulder) < STRAP_SHARE * width
     return UpperMarks(pair, (left, right), armpits is not None, straps, width, armpits[1] if armpits else 0.0)
+
+
+def _check(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float) -> None:
+    """Raises GarmentNotReadable unless the landmarks follow each other as on a garment laid out flat."""
+    for half, m in zip(pair, marks, strict=True):
+        in_order = m.neck <= m.shoulder < m.armpit < m.hem - 2
+        if not in_order or half.y[m.hem] - half.y[m.armpit] < SHORTEST_SIDE * width or half.y[m.armpit] <= half.y[m.shoulder]:
+            raise GarmentNotReadable("Neck, shoulders and sides of the garment could not be told apart: lay it out flat, front up, sleeves apart.")
 
 
 def _agreed(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float) -> tuple[SideMarks, SideMarks]:
@@ -141,7 +152,8 @@ def _agreed(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: 
         middle = (places[0] + places[1]) / 2
         reach = int(AGREE_WITHIN * width)
         spans = [(max(0, i - reach), half.points[max(0, i - reach) : i + reach + 1]) for half, i in zip(pair, index, strict=True)]
-        moved.append([first + int(np.hypot(*(points - middle).T).argmin()) for first, points in spans])
+        found = [first + int(np.hypot(*(points - middle).T).argmin()) for first, points in spans]
+        moved.append([max(i, m.armpit + 3) if name == "hem" else i for i, m in zip(found, marks, strict=True)])
     left, right = (replace(m, shoulder=moved[0][k], hem=moved[1][k]) for k, m in enumerate(marks))
     return left, right
 
@@ -237,9 +249,7 @@ def _neck_corner(half: Half, width: float, stop: int) -> int:
     turn = turning(half, max(3, round(NECK_REACH * width)))[:stop]
     lean = np.deg2rad(NECK_LEAN_DEG)
     height = upper @ np.array([np.sin(lean), -np.cos(lean)], np.float32)
-    inside = (
-        (upper[:, 0] > NECK_FROM[0] * width) & (upper[:, 0] < NECK_FROM[1] * width) & (upper[:, 1] < upper[:, 1].min() + NECK_DROP * width)
-    )
+    inside = (upper[:, 0] > NECK_FROM[0] * width) & (upper[:, 0] < NECK_FROM[1] * width) & (upper[:, 1] < upper[:, 1].min() + NECK_DROP * width)
     if not inside.any():
         return int(height.argmax())
     worth = np.where(inside, np.minimum(turn, NECK_TURN) + NECK_HEIGHT * (height - height[inside].max()) / width, -np.inf)

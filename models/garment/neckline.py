@@ -99,10 +99,7 @@ def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: F
     if collar is not None and shape.power <= LEAF_POWER and shape.depth > LEAF_DEPTH:
         neck = neck + np.array([[LEAF_OVERHANG], [-LEAF_OVERHANG]], np.float32) * torso_width * np.array([1, 0], np.float32)
     theta = angles()
-    halves = [
-        centre + width * np.stack([sign * np.cos(theta) * r, np.sin(theta) * r], -1)
-        for sign, r in zip((-1, 1), _follow(sides, shape), strict=True)
-    ]
+    halves = [centre + width * np.stack([sign * np.cos(theta) * r, np.sin(theta) * r], -1) for sign, r in zip((-1, 1), _follow(sides, shape), strict=True)]
     curve = np.concatenate([_ends(neck, collar, 0), halves[0], halves[1][-2::-1], _ends(neck, collar, 1)])
     return Neckline(curve.astype(np.float32), neck, float(np.clip(shape.score / CLEAR_SCORE, 0.0, 1.0)), True)
 
@@ -130,8 +127,7 @@ def _look(
         worth = 0.0 if shape is None else shape.score * (1 - abs(shift))
         if best is None or worth > (best[2].score if best[2] else 0.0):
             best = (middle, sides, shape)
-    if best is None:
-        raise ValueError("no place for the neck's middle was tried")
+    assert best is not None
     return best
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.masks import blur
 from models.types import BoolArray, FloatArray
 
 SMOOTH_CLEAR: Final = 1.0
@@ -30,9 +29,7 @@ def odd_kernel(size: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
-def components(
-    mask: BoolArray,
-) -> tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.int32]], np.ndarray[tuple[int, ...], np.dtype[np.int32]]]:
+def components(mask: BoolArray) -> tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.int32]], np.ndarray[tuple[int, ...], np.dtype[np.int32]]]:
     """Number of labels (0 is the ground), the (h, w) labels and OpenCV's (n, 5) stats."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     return count, np.asarray(labels), np.asarray(stats)
@@ -94,12 +91,13 @@ def antialias(mask: BoolArray, distance: FloatArray, noise: float) -> FloatArray
     contrast = inside / np.maximum(share, 1e-2) - outside / np.maximum(1 - share, 1e-2)
     unit = max(1.0, 0.7 * noise)
     clear = np.clip((contrast / unit - FAINT[0]) / (FAINT[1] - FAINT[0]), 0, 1)
-    clear_here = blur(clear, SIDES)
-    fine, coarse = _slope(blur(hard, SMOOTH_CLEAR), SMOOTH_CLEAR), _slope(blur(hard, SMOOTH_FAINT), SMOOTH_FAINT)
-    result: FloatArray = (clear_here * fine + (1 - clear_here) * coarse).astype(np.float32)
+    clear = cv2.GaussianBlur(clear, (0, 0), SIDES)
+    fine = _slope(cv2.GaussianBlur(hard, (0, 0), SMOOTH_CLEAR), SMOOTH_CLEAR)
+    coarse = _slope(cv2.GaussianBlur(hard, (0, 0), SMOOTH_FAINT), SMOOTH_FAINT)
+    result: FloatArray = (clear * fine + (1 - clear) * coarse).astype(np.float32)
     return result
 
 
 def _slope(blurred: FloatArray, sigma: float) -> FloatArray:
     """A blurred edge made about one pixel wide again: its slope at 1/2 is 1 / (sigma sqrt(2 pi))."""
-    return np.asarray(np.clip((blurred - 0.5) * (sigma * np.sqrt(2 * np.pi)) / SLOPE + 0.5, 0, 1), np.float32)
+    return np.clip((blurred - 0.5) * (sigma * np.sqrt(2 * np.pi)) / SLOPE + 0.5, 0, 1).astype(np.float32)

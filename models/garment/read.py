@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.errors import CategoryNotSupported
+from models.errors import CategoryNotSupported, GarmentNotReadable
 from models.garment.axis import find_frame
 from models.garment.category import find_category
 from models.garment.edge import recolour_edge
@@ -16,17 +16,25 @@ from models.garment.landmarks import find_marks
 from models.garment.neckline import find_neckline, inner_back_of
 from models.garment.scale import to_picture, to_work
 from models.garment.upper import UpperOutline
-from models.types import Category, GarmentReading, LabelMap, Notice, Picture
+from models.types import BoolArray, Category, GarmentReading, LabelMap, Notice, Picture
 
 UNSURE_CATEGORY: Final = 0.6
 """A found category under this score is told to the caller."""
+LEAST_SYMMETRY: Final = 0.80
+FULL_SYMMETRY: Final = 0.96
+"""Share of a garment that its mirror image covers: below the first it lies folded or askew, from the second all is well."""
+FOLDED: Final = 0.94
+"""Share of its bounding box that only a folded garment fills."""
 NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "a lower garment", Category.DRESS: "a dress"}
 
 
-def read_garment_picture(picture: Picture, category: Category | None = None, alpha: LabelMap | None = None) -> GarmentReading:
+def read_garment_picture(
+    picture: Picture, category: Category | None = None, alpha: LabelMap | None = None
+) -> GarmentReading:
     """What the garment picture (H, W, 3) shows; `category` None is found from the outline.
 
-    `alpha` (H, W) 0..255 is the picture's own transparency, or tells where the cloth is when somebody wears it there.
+    `alpha` (H, W) 0..255 tells where the garment is: the picture's own transparency, or, for a garment that somebody
+    wears in it, what the person's parse found (`worn.worn_upper`). An alpha that cuts nothing out is ignored.
     Raises GarmentNotIsolated, GarmentNotReadable, and CategoryNotSupported for lower garments and dresses.
     """
     work = to_work(picture)
@@ -40,6 +48,8 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
 def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:
     shape = picture.shape[:2]
     frame = find_frame(isolated.mask)
+    if frame.symmetry < LEAST_SYMMETRY:
+        raise GarmentNotReadable("The garment's halves are too unlike: lay it out flat and straight, front up, nothing folded over.")
     soft = frame.upright(isolated.alpha)
     mask = open_gaps(soft > 0.5)
     outline = UpperOutline(frame, find_marks(mask, frame.axis_x, halves(mask, frame.axis_x)), work.shape[:2], shape)
@@ -47,6 +57,8 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_sc
     inner_back = to_picture(frame.back(inner_back_of(soft, neckline)), shape)
     alpha = to_picture(isolated.alpha, shape)
     full = alpha >= MASK_FROM
+    if fullness(full) > FOLDED:
+        raise GarmentNotReadable("The garment looks folded: lay it out flat so that shoulders and sides show.")
     notices = []
     if category_score < UNSURE_CATEGORY:
         notices.append(Notice("category-unsure", "Taken for an upper garment with little certainty: say which category it is."))
@@ -59,6 +71,18 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_sc
         category=Category.UPPER,
         category_score=category_score,
         landmarks=outline.landmarks(neckline),
-        confidence=float(frame.symmetry * isolated.clearness),
+        confidence=_confidence(frame.symmetry, isolated.clearness, neckline.clear),
         notices=tuple(notices),
     )
+
+
+def fullness(mask: BoolArray) -> float:
+    """Share of its bounding box that `mask` (H, W) fills."""
+    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(mask.sum()) / float((ys[-1] - ys[0] + 1) * (xs[-1] - xs[0] + 1)) if ys.size else 0.0
+
+
+def _confidence(symmetry: float, clearness: float, neckline: float) -> float:
+    """0..1: an unlike half, an outline lost in the ground and an assumed neckline each lower it."""
+    alike = float(np.clip((symmetry - LEAST_SYMMETRY) / (FULL_SYMMETRY - LEAST_SYMMETRY), 0, 1))
+    return (0.3 + 0.7 * alike) * (0.4 + 0.6 * clearness) * (0.8 + 0.2 * neckline)

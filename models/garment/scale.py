@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from models.types import FloatArray
 
 WORK_SIDE: Final = 1024
 """Length of the longer side while reading, px."""
+
+A = TypeVar("A", bound=np.generic)
 
 
 def work_factor(height: int, width: int) -> float:
@@ -19,14 +20,14 @@ def work_factor(height: int, width: int) -> float:
     return WORK_SIDE / max(height, width)
 
 
-def to_work(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def to_work(picture: np.ndarray[tuple[int, ...], np.dtype[A]]) -> np.ndarray[tuple[int, ...], np.dtype[A]]:
     """(H, W) or (H, W, 3) brought to the working size; the same array where it has it."""
     height, width = picture.shape[:2]
     factor = work_factor(height, width)
     if factor == 1.0:
         return picture
     size = (max(8, round(width * factor)), max(8, round(height * factor)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), picture.dtype)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC))
 
 
 def to_picture(work: FloatArray, shape: tuple[int, ...]) -> FloatArray:
