@@ -68,7 +68,7 @@ def find_frame(mask: BoolArray) -> Frame:
     """The upright frame in which `mask` (h, w) overlaps its own mirror image most."""
     height, width = mask.shape
     factor = SEARCH_SIDE / max(height, width)
-    small = cv2.resize(mask.astype(np.float32), None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(mask.astype(np.float32), None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.float32)
     ys, xs = np.nonzero(small > 0.5)
     middle = (float(xs.mean()), float(ys.mean()))
     area = float((small**2).sum())

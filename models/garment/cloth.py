@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.outline import fill_holes, local_max, odd_kernel, opened, reachable_from_border
+from models.garment.maskops import blurred, disk, fill_holes, local_max, local_mean, local_min, opened, reachable_by
 from models.types import BoolArray
 
 JPEG_REACH: Final = 7
@@ -53,24 +53,22 @@ def clear_cloth(ground: Ground) -> ClearCloth:
     clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * local_max(light, JPEG_REACH))
     tinge = np.maximum(RINGING_SHARE * local_max(chroma, 2 * JPEG_REACH), COLOUR_NOISE * local_max(light, 2 * JPEG_REACH))
     clear |= chroma > np.maximum(2 * threshold, tinge)
-    clear = opened(clear, 3) | (clear & (ground.distance > CERTAIN * threshold))
+    clear = opened(clear, disk(3)) | (clear & (ground.distance > CERTAIN * threshold))
     whole = fill_holes(clear)
     typical = float(np.median(ground.distance[whole])) if whole.any() else 0.0
     shady = clear & veil & (ground.distance < SHADOW_SHARE * typical)
     passable = ~clear | (shady & _soft(ground))
-    core = cv2.erode(passable.astype(np.uint8), odd_kernel(SHADOW_PASSAGE)).astype(bool)
-    flooded = cv2.dilate(reachable_from_border(core).astype(np.uint8), odd_kernel(SHADOW_PASSAGE)).astype(bool)
-    shadow = shady & flooded
+    shadow = shady & reachable_by(passable, disk(SHADOW_PASSAGE))
     return ClearCloth(clear & ~shadow, shadow)
 
 
 def _soft(ground: Ground) -> BoolArray:
     """(h, w) where lightness changes as softly, and with as little detail, as in a shadow."""
-    lift = ground.difference[..., 0]
-    smooth = cv2.GaussianBlur(lift, (0, 0), 1.2)
+    lift = np.ascontiguousarray(ground.difference[..., 0])
+    smooth = blurred(lift, 1.2)
     slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125))
-    window = np.ones((SHADOW_WINDOW, SHADOW_WINDOW), np.uint8)
-    change = cv2.dilate(smooth, window) - cv2.erode(smooth, window)
-    grain = cv2.blur(np.abs(lift - cv2.GaussianBlur(lift, (0, 0), 2.0)), (SHADOW_WINDOW, SHADOW_WINDOW))
-    result: BoolArray = (slope < SHADOW_SOFTNESS * change + SHADOW_EASE * ground.threshold) & (grain < SHADOW_GRAIN * change + SHADOW_EASE * ground.threshold)
+    change = local_max(smooth, SHADOW_WINDOW // 2) - local_min(smooth, SHADOW_WINDOW // 2)
+    grain = local_mean(np.abs(lift - blurred(lift, 2.0)), SHADOW_WINDOW)
+    ease = SHADOW_EASE * ground.threshold
+    result: BoolArray = (slope < SHADOW_SOFTNESS * change + ease) & (grain < SHADOW_GRAIN * change + ease)
     return result

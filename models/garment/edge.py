@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.garment.outline import odd_kernel
+from models.garment.maskops import dilated, disk, eroded
 from models.types import BoolArray, FloatArray, Picture
 
 RING_PX: Final = 3
@@ -16,10 +16,10 @@ RING_PX: Final = 3
 
 def recolour_edge(picture: Picture, mask: BoolArray, ring_px: int = RING_PX) -> Picture:
     """`picture` (H, W, 3) whose pixels outside `mask`, or within `ring_px` of its outline, are filled from inside."""
-    inner = cv2.erode(mask.astype(np.uint8), odd_kernel(2 * ring_px + 1)).astype(bool)
+    inner = eroded(mask, disk(2 * ring_px + 1))
     # parts thinner than the ring (straps, lace) keep their middle
-    thin = mask & ~cv2.dilate(inner.astype(np.uint8), odd_kernel(2 * ring_px + 3)).astype(bool)
-    core = inner | cv2.erode(thin.astype(np.uint8), odd_kernel(3)).astype(bool)
+    thin = mask & ~dilated(inner, disk(2 * ring_px + 3))
+    core = inner | eroded(thin, disk(3))
     filled = pull_push(picture.astype(np.float32), core)
     return np.where(core[..., None], picture, np.clip(filled + 0.5, 0, 255).astype(np.uint8))
 
@@ -31,7 +31,7 @@ def pull_push(values: FloatArray, known: BoolArray) -> FloatArray:
     while min(levels[-1][1].shape) > 2:
         v, w = levels[-1]
         size = ((w.shape[1] + 1) // 2, (w.shape[0] + 1) // 2)
-        v, w = cv2.resize(v, size, interpolation=cv2.INTER_AREA), cv2.resize(w, size, interpolation=cv2.INTER_AREA)
+        v, w = (np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32) for plane in (v, w))
         # a coarse pixel that saw any known colour knows it
         gain = np.minimum(1.0, 2.0 * w) / np.maximum(w, 1e-6)
         levels.append((v * gain[..., None], w * gain))

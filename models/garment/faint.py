@@ -7,17 +7,34 @@ gaps beside the torso have cloth on their left and right); and where it alone jo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.outline import components, fill_holes, local_max, odd_kernel, opened, reachable_from_border
+from models.garment.maskops import (
+    blurred,
+    box,
+    closed,
+    components,
+    dilated,
+    disk,
+    distance_to,
+    eroded,
+    fill_holes,
+    local_max,
+    local_mean,
+    opened,
+    reachable_by,
+)
 from models.types import BoolArray, FloatArray
 
 FAINT_SCALE: Final = 2.5
 """Radius px over which faint cloth is averaged: JPEG's ringing cancels out."""
+FAINT_MOST: Final = 3.0
+"""Lab units: larger differences count no more in that mean."""
 FAINT_WIDTH: Final = 13
 """Width px from which brighter cloth is believed by itself: more than ringing and sharpening reach."""
 BRIGHTER: Final = (0.25, 1.3)
@@ -46,7 +63,7 @@ LIVELY: Final = 0.02
 POCKET_AREA: Final = 40
 """Smaller specks, px, are left to the smoothing of the outline."""
 LYING: Final = 1.7
-"""Variance of a lying pocket's x over that of its y, at least; of a standing one the other way round."""
+"""Variance of a lying piece's x over that of its y, at least; of a standing one the other way round."""
 LINK: Final = 17
 LINK_AREA: Final = (12, 0.004)
 LINK_DISTANCE: Final = 30.0
@@ -62,34 +79,28 @@ JOINT_SPREAD: Final = 1.4
 
 def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> BoolArray:
     """(h, w) `cloth` and the faint cloth that belongs to it."""
-    free = ~cloth & ~shadow
-    lift, tint = _surroundings(ground, free)
+    lift, tint = _surroundings(ground, ~cloth & ~shadow)
     rim = _rim(cloth, shadow)
     least = max(BRIGHTER[0], BRIGHTER[1] * _border_level(np.abs(lift)), RIM_TIMES * _high(lift[rim]))
     tinge = max(TINTED[0], TINTED[1] * _border_level(tint), RIM_TIMES * _high(tint[rim]))
     seen = (lift > least) | (tint > tinge)
-    wide = cv2.dilate(opened(seen & _lively(ground), FAINT_WIDTH).astype(np.uint8), odd_kernel(FAINT_WIDTH)).astype(bool) & seen
+    wide = dilated(opened(seen & _lively(ground), disk(FAINT_WIDTH)), disk(FAINT_WIDTH)) & seen
     found = cloth | wide | _chains(ground, cloth)
     found |= _joints(found)
-    upright = np.ones((BRIDGE, BRIDGE_BREADTH), np.uint8)
-    above = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, upright)
-    around = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(NOTCH))
-    slight = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(FAINT_WIDTH)).astype(bool)
-    pockets = ((above | around) > 0) & ~found & ~shadow
+    pockets = (closed(found, box(BRIDGE, BRIDGE_BREADTH)) | closed(found, disk(NOTCH))) & ~found & ~shadow
     beside = local_max(np.abs(ground.difference[..., 0]), NOTCH)
     bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
     tinted = pockets & (tint > np.maximum(tinge, bleeding))
-    differs = pockets & ((lift > np.maximum(NOTCH_OVER * least, NOTCH_SHARE * beside)) | (slight & (lift < -NOTCH_OVER * least)))
-    result: BoolArray = found | tinted | _pieces(pockets, lying=True) | (_pieces(pockets, lying=False) & differs)
+    brighter = lift > np.maximum(NOTCH_OVER * least, NOTCH_SHARE * beside)
+    darker = closed(found, disk(FAINT_WIDTH)) & (lift < -NOTCH_OVER * least)
+    result: BoolArray = found | tinted | _lying(pockets) | (_not_standing(pockets) & (brighter | darker))
     return result
 
 
 def _rim(cloth: BoolArray, shadow: BoolArray) -> BoolArray:
     """(h, w) ground beside the cloth, in the open: shows how far JPEG's ringing and bleeding reach in this picture."""
-    wide = reachable_from_border(cv2.erode((~cloth).astype(np.uint8), odd_kernel(BRIDGE)).astype(bool))
-    open_ = cv2.dilate(wide.astype(np.uint8), odd_kernel(BRIDGE)).astype(bool)
-    distance = cv2.distanceTransform((~cloth).astype(np.uint8), cv2.DIST_L2, 3)
-    result: BoolArray = open_ & (distance > RIM[0]) & (distance < RIM[1]) & ~shadow
+    distance = distance_to(cloth)
+    result: BoolArray = reachable_by(~cloth, disk(BRIDGE)) & (distance > RIM[0]) & (distance < RIM[1]) & ~shadow
     return result
 
 
@@ -107,36 +118,48 @@ def _border_level(values: FloatArray) -> float:
 
 def _lively(ground: Ground) -> BoolArray:
     """(h, w) where there is any texture at all: none means a flat patch that was pasted or painted on the ground."""
-    lift = ground.difference[..., 0]
-    result: BoolArray = cv2.blur(np.abs(lift - cv2.blur(lift, (3, 3))), (FAINT_WIDTH, FAINT_WIDTH)) > LIVELY
+    lift = np.ascontiguousarray(ground.difference[..., 0])
+    result: BoolArray = local_mean(np.abs(lift - local_mean(lift, 3)), FAINT_WIDTH) > LIVELY
     return result
 
 
 def _surroundings(ground: Ground, free: BoolArray) -> tuple[FloatArray, FloatArray]:
     """(h, w) mean lift and length of the mean tint of the `free` pixels around, Lab units; 0 where there are none."""
-    share = cv2.erode(free.astype(np.float32), odd_kernel(3))
-    weight = cv2.GaussianBlur(share, (0, 0), FAINT_SCALE)
-    total = cv2.GaussianBlur(np.clip(ground.difference, -3, 3) * share[..., None], (0, 0), FAINT_SCALE)
-    mean = np.where((weight > 0.05) & free, 1.0, 0.0)[..., None] * total / np.maximum(weight, 1e-3)[..., None]
-    return mean[..., 0], np.hypot(mean[..., 1], mean[..., 2])
+    share = eroded(free, disk(3)).astype(np.float32)
+    weight = blurred(share, FAINT_SCALE)
+    total = blurred(np.clip(ground.difference, -FAINT_MOST, FAINT_MOST) * share[..., None], FAINT_SCALE)
+    gain = np.where((weight > 0.05) & free, 1 / np.maximum(weight, 1e-3), 0.0).astype(np.float32)
+    return total[..., 0] * gain, np.hypot(total[..., 1], total[..., 2]) * gain
 
 
-def _pieces(pockets: BoolArray, *, lying: bool) -> BoolArray:
-    """(h, w) those pieces of `pockets` that lie, or, without `lying`, all that do not stand.
-
-    Upright pockets are gaps beside the torso, with contact shadow in them.
-    """
-    count, labels, stats = components(pockets)
-    result = np.zeros_like(pockets)
+def _pieces(mask: BoolArray) -> Iterator[tuple[tuple[slice, slice], BoolArray, float]]:
+    """Each sizeable piece of `mask` (h, w): its box, its pixels there, and its lie: variance of x over that of y."""
+    count, labels, stats = components(mask)
     for i in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[i])
         if area < POCKET_AREA:
             continue
-        box = np.s_[y : y + h, x : x + w]
-        piece = labels[box] == i
-        moments = cv2.moments(piece.astype(np.uint8), binaryImage=True)
-        if moments["mu20"] > LYING * moments["mu02"] or (not lying and moments["mu02"] < LYING * moments["mu20"]):
-            result[box] |= piece
+        where = (slice(y, y + h), slice(x, x + w))
+        piece: BoolArray = labels[where] == i
+        moments = cv2.moments(piece.view(np.uint8), binaryImage=True)
+        yield where, piece, moments["mu20"] / max(moments["mu02"], 1e-6)
+
+
+def _lying(pockets: BoolArray) -> BoolArray:
+    """(h, w) those pieces of `pockets` that lie: light stripes. Upright ones are gaps beside the torso."""
+    result = np.zeros_like(pockets)
+    for where, piece, lie in _pieces(pockets):
+        if lie > LYING:
+            result[where] |= piece
+    return result
+
+
+def _not_standing(pockets: BoolArray) -> BoolArray:
+    """(h, w) those pieces of `pockets` that do not stand."""
+    result = np.zeros_like(pockets)
+    for where, piece, lie in _pieces(pockets):
+        if lie > 1 / LYING:
+            result[where] |= piece
     return result
 
 
@@ -144,33 +167,30 @@ def _chains(ground: Ground, cloth: BoolArray) -> BoolArray:
     """(h, w) what lies between small pieces of surely cloth in a row: a striped strap."""
     _, labels, stats = components(cloth)
     sizes = stats[:, cv2.CC_STAT_AREA]
-    strong = np.zeros(len(sizes), np.float32)
-    np.maximum.at(strong, labels.ravel(), ground.distance.ravel())
-    small = (sizes >= LINK_AREA[0]) & (sizes < LINK_AREA[1] * cloth.size) & (strong > LINK_DISTANCE)
+    furthest = np.zeros(len(sizes), np.float32)
+    np.maximum.at(furthest, labels[cloth], ground.distance[cloth])
+    small = (sizes >= LINK_AREA[0]) & (sizes < LINK_AREA[1] * cloth.size) & (furthest > LINK_DISTANCE)
     small[0] = False
     if not small.any():
         return np.zeros_like(cloth)
-    closed = cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(LINK)).astype(bool)
-    near = cv2.dilate(small[labels].astype(np.uint8), odd_kernel(LINK)).astype(bool)
-    result: BoolArray = closed & near
+    result: BoolArray = closed(cloth, disk(LINK)) & dilated(small[labels], disk(LINK))
     return result
 
 
 def _joints(cloth: BoolArray) -> BoolArray:
     """(h, w) narrow bands between sizeable pieces of cloth that nothing else connects."""
     _, labels, stats = components(fill_holes(cloth))
-    pieces = [int(i) for i in np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1 if stats[i, cv2.CC_STAT_AREA] > PIECE * cloth.size]
-    if len(pieces) < 2:
-        return np.zeros_like(cloth)
+    sizes = stats[:, cv2.CC_STAT_AREA]
+    pieces = [int(i) for i in np.argsort(-sizes[1:]) + 1 if sizes[i] > PIECE * cloth.size][:MOST_PIECES]
     result = np.zeros_like(cloth)
-    distances = [cv2.distanceTransform((labels != i).astype(np.uint8), cv2.DIST_L2, 3) for i in pieces[:MOST_PIECES]]
+    if len(pieces) < 2:
+        return result
+    distances = [distance_to(labels == i) for i in pieces]
     for k, one in enumerate(distances):
         for other in distances[:k]:
             across = one + other
             band = (across < BRIDGE) & ~cloth
             if band.any():
                 width = min(BRIDGE, JOINT_SPREAD * float(np.percentile(across[band], 25)))
-                result |= _pieces(band & (across < width), lying=True)
-    if result.any():
-        result &= cv2.morphologyEx(cloth.astype(np.uint8), cv2.MORPH_CLOSE, odd_kernel(BRIDGE)).astype(bool)
-    return result
+                result |= _lying(band & (across < width))
+    return result & closed(cloth, disk(BRIDGE)) if result.any() else result

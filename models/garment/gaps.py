@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.outline import local_max, odd_kernel, opened
+from models.garment.maskops import components, dilated, disk, local_max, local_mean, opened
 from models.types import BoolArray
 
 GAP_AREA: Final = 0.0004
@@ -38,8 +37,8 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray) -> BoolArray:
     Other ground-coloured islands are print.
     """
     ringing = RINGING * local_max(np.abs(ground.difference[..., 0]), RIM_PX)
-    grounded = cv2.blur(ground.distance, (3, 3)) < np.maximum(1.5 * ground.threshold, ringing)
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(opened(filled & ~cloth & grounded, 3).astype(np.uint8))
+    grounded = local_mean(ground.distance, 3) < np.maximum(1.5 * ground.threshold, ringing)
+    count, labels, stats = components(opened(filled & ~cloth & grounded, disk(3)))
     clean = np.zeros_like(filled)
     ys, xs = np.nonzero(filled)
     if not ys.size:
@@ -50,12 +49,12 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray) -> BoolArray:
         x, y, w, h, area = (int(v) for v in stats[i])
         if area < least:
             continue
-        aside = abs(float(centres[i][0]) - left - width / 2) / width
+        aside = abs(x + w / 2 - left - width / 2) / width
         tall = h > GAP_SLENDER * w and aside > GAP_ASIDE and h > GAP_HEIGHT * height
         above = filled[top:y, x : x + w]
         loop = (h > w and h > STRAP_HEIGHT * height) or area > STRAP_AREA * filled.sum()
         strap = loop and y < top + STRAP_ROWS * height and above.size > 0 and above.mean() < STRAP_COVER
         if tall or strap:
             clean |= labels == i
-    grown: BoolArray = cv2.dilate(clean.astype(np.uint8), odd_kernel(RIM_PX)).astype(bool) & filled & ~cloth
+    grown: BoolArray = dilated(clean, disk(RIM_PX)) & filled & ~cloth
     return grown

@@ -11,10 +11,14 @@ import numpy as np
 from models.errors import GarmentNotIsolated
 from models.types import FloatArray, Picture
 
+SOFTEN_PX: Final = 0.7
+"""Blur radius before colours are compared."""
 RING_SHARE: Final = 0.015
 """Width of the border ring the ground is first read from, share of the shorter side."""
 RING_STEP: Final = 3
 """Every so many pixels of the ring are used."""
+SURFACE_PX: Final = 65
+"""The surface is evaluated on so many points a side and interpolated."""
 FIT_ROUNDS: Final = 8
 CHROMA_WEIGHT: Final = 0.6
 """Squared chroma difference against squared lightness difference: JPEG keeps chroma coarser."""
@@ -49,7 +53,8 @@ def ground_of(picture: Picture) -> Ground:
     Raises GarmentNotIsolated when the ground is not plain.
     """
     height, width = picture.shape[:2]
-    lab = cv2.cvtColor(cv2.GaussianBlur(picture, (0, 0), 0.7).astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+    soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), SOFTEN_PX), np.float32) / np.float32(255.0)
+    lab = np.asarray(cv2.cvtColor(soft, cv2.COLOR_RGB2LAB), np.float32)
     ring = max(3, round(RING_SHARE * min(height, width)))
     where = np.zeros((height, width), bool)
     where[:ring] = where[-ring:] = True
@@ -105,12 +110,9 @@ def _fit(lab: FloatArray, sample: np.ndarray[tuple[int, ...], np.dtype[np.bool_]
         weighted = basis * weight[:, None]
         coefficients = np.linalg.solve(weighted.T @ basis + 1e-3 * np.eye(basis.shape[1]), weighted.T @ values).astype(np.float32)
         residual = np.sqrt((((values - basis @ coefficients) ** 2) * (1, CHROMA_WEIGHT, CHROMA_WEIGHT)).sum(-1))
-    gx = np.linspace(-1, 1, width, dtype=np.float32)
-    gy = np.linspace(-1, 1, height, dtype=np.float32)
-    surface = np.zeros(lab.shape, np.float32)
-    k = 0
-    for i in range(degree + 1):
-        for j in range(degree + 1 - i):
-            surface += (gy**j)[:, None, None] * (gx**i)[None, :, None] * coefficients[k]
-            k += 1
+    gx, gy = (np.linspace(-1, 1, SURFACE_PX, dtype=np.float32) for _ in range(2))
+    coarse = _basis(*np.meshgrid(gx, gy), degree) @ coefficients
+    # the ends of the coarse grid are the picture's ends
+    columns, rows = (np.linspace(0, SURFACE_PX - 1, n, dtype=np.float32) for n in (width, height))
+    surface = np.asarray(cv2.remap(coarse, *np.meshgrid(columns, rows), cv2.INTER_LINEAR), np.float32)
     return surface, residual.astype(np.float32)

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from models.errors import GarmentNotReadable
-from models.garment.outline import components
+from models.garment.maskops import components
 from models.types import BoolArray, FloatArray
 
 CUT_WIDTH: Final = 3
@@ -136,13 +136,14 @@ def corner(half: Half, at: int, reach: int, most: float) -> FloatArray:
     """
     p = half.points
     near = max(2, reach // 3)
+    at_rest = np.asarray(p[at], np.float32)
     arms = p[max(0, at - reach) : at - near + 1], p[at + near : at + reach + 1]
     if min(len(arm) for arm in arms) < 4:
-        return p[at]
+        return at_rest
     (a, u), (b, v) = (line(arm) for arm in arms)
     cross = float(u[0] * v[1] - u[1] * v[0])
     if abs(cross) < 0.05:
-        return p[at]
+        return at_rest
     t = float((b - a)[0] * v[1] - (b - a)[1] * v[0]) / cross
     met = a + t * u
     step = met - p[at]
@@ -151,8 +152,8 @@ def corner(half: Half, at: int, reach: int, most: float) -> FloatArray:
 
 
 def line(points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A point of the line through `points` (n, 2) and its direction (2,)."""
-    middle = points.mean(0)
+    """A point (2,) of the line through `points` (n, 2) and its direction (2,)."""
+    middle = np.asarray(points.mean(0), np.float32)
     _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
     return middle, np.asarray(axes[0], np.float32)
 

@@ -18,7 +18,8 @@ from models.garment.cloth import clear_cloth
 from models.garment.faint import with_faint_cloth
 from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
-from models.garment.outline import antialias, components, fill_pockets, odd_kernel
+from models.garment.maskops import components, dilated, disk, eroded
+from models.garment.outline import antialias, fill_pockets
 from models.garment.scale import to_picture, to_work
 from models.types import BoolArray, FloatArray, LabelMap, Picture
 
@@ -87,7 +88,7 @@ def _main_piece(mask: BoolArray) -> BoolArray:
         return mask
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1
     main: BoolArray = labels == order[0]
-    near = cv2.dilate(main.astype(np.uint8), odd_kernel(2 * int(KEPT_PIECE[1] * max(mask.shape)))).astype(bool)
+    near = dilated(main, disk(2 * int(KEPT_PIECE[1] * max(mask.shape))))
     result = main.copy()
     for i in order[1:]:
         if stats[i, cv2.CC_STAT_AREA] < KEPT_PIECE[0] * stats[order[0], cv2.CC_STAT_AREA]:
@@ -102,7 +103,7 @@ def _check(mask: BoolArray) -> None:
     """Raises GarmentNotIsolated unless `mask` (h, w) shows one whole garment."""
     count, _, stats = components(mask)
     if count < 2 or stats[1:, cv2.CC_STAT_AREA].max() < SMALLEST * mask.size:
-        raise GarmentNotIsolated("No garment stands out from the ground: send a picture of one garment on a plain ground of another colour.")
+        raise GarmentNotIsolated("No garment stands out: send a picture of one garment on a plain ground of another colour.")
     areas = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1]
     if len(areas) > 1 and areas[1] > RIVAL_SHARE * areas[0]:
         raise GarmentNotIsolated("Several things lie apart in the picture: send a picture of one garment only.")
@@ -115,7 +116,7 @@ def _check(mask: BoolArray) -> None:
 
 def _clearness(mask: BoolArray, ground: Ground) -> float:
     """How clearly the inner side of the outline stands off the ground, averaged."""
-    inner = mask & ~cv2.erode(mask.astype(np.uint8), odd_kernel(9)).astype(bool)
+    inner = mask & ~eroded(mask, disk(9))
     if not inner.any():
         return 0.0
     return float(np.clip(ground.distance[inner] / (6 * ground.threshold), 0.0, 1.0).mean())

@@ -98,9 +98,8 @@ def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: F
         neck = np.stack([xs, [_top_at(mask, float(x)) for x in xs]], -1).astype(np.float32)
     if collar is not None and shape.power <= LEAF_POWER and shape.depth > LEAF_DEPTH:
         neck = neck + np.array([[LEAF_OVERHANG], [-LEAF_OVERHANG]], np.float32) * torso_width * np.array([1, 0], np.float32)
-    theta = angles()
-    halves = [centre + width * np.stack([sign * np.cos(theta) * r, np.sin(theta) * r], -1) for sign, r in zip((-1, 1), _follow(sides, shape), strict=True)]
-    curve = np.concatenate([_ends(neck, collar, 0), halves[0], halves[1][-2::-1], _ends(neck, collar, 1)])
+    left, right = (_placed(r * width, centre, sign) for r, sign in zip(_follow(sides, shape), (-1, 1), strict=True))
+    curve = np.concatenate([_ends(neck, collar, 0), left, right[-2::-1], _ends(neck, collar, 1)])
     return Neckline(curve.astype(np.float32), neck, float(np.clip(shape.score / CLEAR_SCORE, 0.0, 1.0)), True)
 
 
@@ -119,16 +118,21 @@ def _look(
     lab: FloatArray, mask: BoolArray, centre: FloatArray, width: float, dip: float, *, standing: bool, flat: bool
 ) -> tuple[FloatArray, tuple[Edges, Edges], Shape | None]:
     """The neck's middle (2,), both sides as seen from there, and the shape found."""
-    best: tuple[FloatArray, tuple[Edges, Edges], Shape | None] | None = None
+    found = []
     for shift in FLAT_SHIFTS if flat else (0.0,):
         middle = centre + np.array([shift * width, 0.0], np.float32)
         sides = (_edges(lab, mask, middle, -1, width), _edges(lab, mask, middle, 1, width))
         shape = find_shape(sides, dip, standing=standing, flat=flat)
-        worth = 0.0 if shape is None else shape.score * (1 - abs(shift))
-        if best is None or worth > (best[2].score if best[2] else 0.0):
-            best = (middle, sides, shape)
-    assert best is not None
-    return best
+        worth = shape.score * (1 - abs(shift)) if shape is not None else 0.0
+        found.append((worth, middle, sides, shape))
+    _, middle, sides, shape = max(found, key=lambda f: f[0])
+    return middle, sides, shape
+
+
+def _placed(radius: FloatArray, centre: FloatArray, sign: int) -> FloatArray:
+    """(ANGLES, 2) xy of the points at `radius` px round `centre`, to the left (sign -1) or right."""
+    theta = angles()
+    return np.asarray(centre + np.stack([sign * np.cos(theta) * radius, np.sin(theta) * radius], -1), np.float32)
 
 
 def _contrast_lab(picture: Picture, width: float) -> FloatArray:

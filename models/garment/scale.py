@@ -6,13 +6,14 @@ from typing import Final, TypeVar
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.types import FloatArray
 
 WORK_SIDE: Final = 1024
 """Length of the longer side while reading, px."""
 
-A = TypeVar("A", bound=np.generic)
+A = TypeVar("A", np.uint8, np.float32)
 
 
 def work_factor(height: int, width: int) -> float:
@@ -20,14 +21,14 @@ def work_factor(height: int, width: int) -> float:
     return WORK_SIDE / max(height, width)
 
 
-def to_work(picture: np.ndarray[tuple[int, ...], np.dtype[A]]) -> np.ndarray[tuple[int, ...], np.dtype[A]]:
+def to_work(picture: npt.NDArray[A]) -> npt.NDArray[A]:
     """(H, W) or (H, W, 3) brought to the working size; the same array where it has it."""
     height, width = picture.shape[:2]
     factor = work_factor(height, width)
     if factor == 1.0:
         return picture
     size = (max(8, round(width * factor)), max(8, round(height * factor)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), picture.dtype)
 
 
 def to_picture(work: FloatArray, shape: tuple[int, ...]) -> FloatArray:

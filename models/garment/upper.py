@@ -67,7 +67,7 @@ class UpperOutline:
         )
 
     def parts(self, mask: BoolArray) -> LabelMap:
-        """(H, W) 0 none, 1 torso, 2 left sleeve, 3 right sleeve of the picture's `mask`: a sleeve is what its outline and the cut enclose."""
+        """(H, W) 0 none, 1 torso, 2 left sleeve, 3 right sleeve of the picture's `mask`; an outline and a cut enclose a sleeve."""
         part = mask.astype(np.uint8)
         if not self.marks.sleeved:
             return part

@@ -1,0 +1,100 @@
+"""Where the sleeves, or the armholes, of an upper garment meet its sides.
+
+An armpit is a sharp concave corner of the outline with a sleeve above it, and the two lie at mirrored places: the best
+pair of corners is taken, not the best corner of each side.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from models.garment.halves import Half, corner, turning
+
+ARMPIT_REACHES: Final = (0.11, 0.22)
+"""Torso widths to both sides over which the outline's turn is measured at an armpit: corners, and the soft bends of dolman sleeves."""
+ARMPIT_LEAST_TURN_DEG: Final = 16.0
+ARMPIT_FROM: Final = 0.14
+ARMPIT_TO: Final = (1.0, 1.7)
+"""Torso widths under the shoulder within which armpits lie; slits between a sleeve and the torso may begin deeper."""
+SLIT_DEG: Final = 110.0
+"""A turn from which a concave corner is such a slit."""
+ARMPIT_USUAL: Final = 0.42
+ARMPIT_UNUSUAL: Final = 0.9
+"""Radians of turn that one torso width off the usual depth costs."""
+MIRROR_COST: Final = 6.0
+"""Radians of turn that one torso width between mirrored armpits costs."""
+SLEEVE_LEAST: Final = 0.045
+"""Torso widths a sleeve must reach out beyond its armpit."""
+BELOW_ARMPIT: Final = 0.3
+"""Torso widths below an armpit within which the torso must not reach out further (else it is an armhole)."""
+SLEEVELESS_PIT: Final = (0.28, 0.40, 0.60)
+"""Depth of an armhole in torso widths: least, usual, most."""
+SLEEVELESS_TURN_DEG: Final = 14.0
+CORNER_REACH: Final = 0.09
+CORNER_MOVE: Final = 0.06
+"""Torso widths: how much of the outline tells the corner of an armpit, and how far that may move it."""
+
+
+def find_armpits(pair: tuple[Half, Half], width: float) -> tuple[tuple[int, int], float] | None:
+    """Indices of both armpits and the blunter one's turn in radians, or None without sleeves."""
+    lists = [_candidates(half, width) for half in pair]
+    best, found = -1e9, None
+    for i, turn_i in lists[0]:
+        for j, turn_j in lists[1]:
+            apart = float(np.hypot(*(pair[0].points[i] - pair[1].points[j]))) / width
+            score = turn_i + turn_j - MIRROR_COST * apart
+            if score > best:
+                best, found = score, ((i, j), min(turn_i, turn_j))
+    return found
+
+
+def _candidates(half: Half, width: float) -> list[tuple[int, float]]:
+    """Index and worth, in radians, of each concave corner that may be an armpit."""
+    top = _shoulder_level(half, width)
+    result = []
+    for share in ARMPIT_REACHES:
+        reach = max(3, round(share * width))
+        turn = -turning(half, reach)
+        for i in np.flatnonzero(turn > np.deg2rad(ARMPIT_LEAST_TURN_DEG)):
+            if turn[i] < turn[max(0, i - reach // 2) : i + reach // 2 + 1].max():
+                continue
+            depth = (half.y[i] - top) / width
+            deepest = ARMPIT_TO[1] if turn[i] > np.deg2rad(SLIT_DEG) else ARMPIT_TO[0]
+            if not ARMPIT_FROM < depth < deepest or not 0.22 * width < half.u[i] < 0.95 * width:
+                continue
+            sleeve = half.u[:i].max() - half.u[i]
+            after = half.points[i : i + int(1.5 * BELOW_ARMPIT * width)]
+            torso = after[after[:, 1] < half.y[i] + BELOW_ARMPIT * width]
+            flare = max(0.0, float(torso[:, 0].max() - half.u[i])) if len(torso) else 0.0
+            if sleeve - flare < SLEEVE_LEAST * width:
+                continue
+            result.append((int(i), float(turn[i]) - ARMPIT_UNUSUAL * max(0.0, abs(depth - ARMPIT_USUAL) - 0.1)))
+    return result
+
+
+def _shoulder_level(half: Half, width: float) -> float:
+    """y of the outline a quarter of the torso's width from the axis: the shoulder, above any collar."""
+    outer = np.flatnonzero(half.u > 0.3 * width)
+    return float(half.y[outer[0]]) if outer.size else float(half.y.min())
+
+
+def bare_armpit(half: Half, width: float, tip: int) -> int:
+    """Lower end of an armhole: the convex corner where it meets the side, else at the usual depth."""
+    least, usual, most = (half.y[tip] + d * width for d in SLEEVELESS_PIT)
+    arc = np.arange(tip, len(half.points))
+    inside = arc[(half.y[arc] >= least) & (half.y[arc] <= most) & (half.u[arc] > 0.3 * width)]
+    if inside.size < 3:
+        return int(arc[np.abs(half.y[arc] - usual).argmin()])
+    turn = turning(half, max(3, round(0.12 * width)))[inside]
+    if turn.max() > np.deg2rad(SLEEVELESS_TURN_DEG):
+        return int(inside[turn.argmax()])
+    return int(inside[np.abs(half.y[inside] - usual).argmin()])
+
+
+def with_corner(half: Half, armpit: int, width: float) -> Half:
+    """`half` whose point `armpit` is the sharp corner that its surroundings point at."""
+    points = half.points.copy()
+    points[armpit] = corner(half, armpit, max(6, round(CORNER_REACH * width)), CORNER_MOVE * width)
+    return Half(points)

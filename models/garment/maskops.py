@@ -1,0 +1,90 @@
+"""Operations on masks and maps of a picture, typed: OpenCV's own signatures promise any array."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from models.types import BoolArray, FloatArray
+
+Kernel = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
+
+
+def disk(size: int) -> Kernel:
+    """A round structuring element at least 1 px wide, `size` px rounded up to odd."""
+    size = max(1, size) | 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
+
+
+def box(height: int, width: int) -> Kernel:
+    """A rectangular structuring element."""
+    return np.ones((height, width), np.uint8)
+
+
+def dilated(mask: BoolArray, kernel: Kernel) -> BoolArray:
+    return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
+
+
+def eroded(mask: BoolArray, kernel: Kernel) -> BoolArray:
+    return np.asarray(cv2.erode(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
+
+
+def opened(mask: BoolArray, kernel: Kernel) -> BoolArray:
+    """`mask` without what `kernel` does not fit into."""
+    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel), np.uint8).view(np.bool_)
+
+
+def closed(mask: BoolArray, kernel: Kernel) -> BoolArray:
+    """`mask` with the gaps that `kernel` does not fit into."""
+    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel), np.uint8).view(np.bool_)
+
+
+def components(mask: BoolArray) -> tuple[int, Labels, Labels]:
+    """Number of labels (0 is what is not in `mask`), the (h, w) labels and OpenCV's (n, 5) stats: x, y, width, height, area."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+    return count, np.asarray(labels, np.int32), np.asarray(stats, np.int32)
+
+
+def reachable_from_border(free: BoolArray) -> BoolArray:
+    """The part of `free` (h, w) that connects to the picture's border."""
+    padded = np.pad(free.view(np.uint8), 1, constant_values=1)
+    cv2.floodFill(padded, None, (0, 0), 2)
+    result: BoolArray = padded[1:-1, 1:-1] == 2
+    return result
+
+
+def reachable_by(free: BoolArray, kernel: Kernel) -> BoolArray:
+    """The part of `free` (h, w) that `kernel`, coming from the picture's border, sweeps without leaving it."""
+    return dilated(reachable_from_border(eroded(free, kernel)), kernel)
+
+
+def fill_holes(mask: BoolArray) -> BoolArray:
+    """`mask` with everything that cannot be reached from the border."""
+    return ~reachable_from_border(~mask)
+
+
+def distance_to(mask: BoolArray) -> FloatArray:
+    """(h, w) px to the nearest pixel of `mask`."""
+    return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 3), np.float32)
+
+
+def blurred(values: FloatArray, radius: float) -> FloatArray:
+    """(h, w) or (h, w, c) Gaussian blur of standard deviation `radius` px."""
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), radius), np.float32)
+
+
+def local_mean(values: FloatArray, side: int) -> FloatArray:
+    """(h, w) mean over squares of `side` px."""
+    return np.asarray(cv2.blur(values, (side, side)), np.float32)
+
+
+def local_max(values: FloatArray, reach: int) -> FloatArray:
+    """(h, w) the largest of `values` within `reach` px to each side."""
+    return np.asarray(cv2.dilate(values, box(2 * reach + 1, 2 * reach + 1)), np.float32)
+
+
+def local_min(values: FloatArray, reach: int) -> FloatArray:
+    """(h, w) the smallest of `values` within `reach` px to each side."""
+    return np.asarray(cv2.erode(values, box(2 * reach + 1, 2 * reach + 1)), np.float32)

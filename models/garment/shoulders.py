@@ -1,0 +1,97 @@
+"""Neck, collar and shoulder tip on one half outline of an upper garment."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from models.garment.halves import Half, furthest, line, off_chord, turning
+
+NECK_REACH: Final = 0.07
+"""Torso widths to both sides over which the outline's turn is measured at the neck."""
+NECK_FROM: Final = (0.06, 0.55)
+NECK_DROP: Final = 0.12
+"""Torso widths from the axis, and under the top of the outline, within which the neck's corner lies."""
+NECK_TURN: Final = 1.0
+"""Radians: corners sharper than this count the same."""
+NECK_LEAN_DEG: Final = 8.0
+NECK_HEIGHT: Final = 9.0
+"""Radians that a corner must be sharper per torso width it lies lower, seen from a direction a little outwards of up."""
+COLLAR_RISE: Final = (0.07, 0.29)
+"""Torso widths a collar stands above the neck point."""
+COLLAR_FOOT: Final = 0.36
+"""Torso widths from the axis within which its foot lies; further out it is an armhole."""
+COLLAR_HOLLOW: Final = 0.02
+"""Torso widths by which the outline is hollow at the foot of a collar, at least."""
+TIP_INSIDE: Final = 0.05
+"""Torso widths a shoulder tip usually lies inside the armpit."""
+TIP_RANGE: Final = 0.08
+"""Torso widths from there within which the bend is believed."""
+LINE_FROM: Final = 0.05
+LINE_LEAST: Final = 0.12
+LINE_AHEAD: Final = 0.06
+"""Torso widths: the shoulder line is fitted from so far outside the neck, over at least so much, and compared with so much
+of the outline ahead of it."""
+LINE_BEND: Final = 0.004
+"""Torso widths by which the outline then lies under the line where the shoulder ends."""
+
+
+def find_neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | None]:
+    """Index of the side neck point, and of the top of a collar that stands above it."""
+    stop = armpit if armpit is not None else len(half.points) // 2
+    upper = half.points[:stop]
+    top = _neck_corner(half, width, stop)
+    outer = np.flatnonzero(upper[top:, 0] > min(0.42 * width, float(upper[:, 0].max()) * 0.85))
+    lower = np.flatnonzero(upper[top:, 1] > upper[top, 1] + COLLAR_RISE[1] * width)
+    end = top + min(int(reached[0]) if reached.size else len(upper) - top - 1 for reached in (outer, lower))
+    if end - top < 5:
+        return top, None
+    hollow = off_chord(half.points[top : end + 1])
+    foot = top + int(hollow.argmin())
+    rise = float(half.y[foot] - half.y[top]) / width
+    if -hollow.min() > COLLAR_HOLLOW * width and COLLAR_RISE[0] < rise < COLLAR_RISE[1] and half.u[foot] < COLLAR_FOOT * width:
+        return foot, top
+    return top, None
+
+
+def _neck_corner(half: Half, width: float, stop: int) -> int:
+    """Index of the corner, near the top of the outline, between neckline (or collar's edge) and shoulder."""
+    upper = half.points[:stop]
+    turn = turning(half, max(3, round(NECK_REACH * width)))[:stop]
+    lean = np.deg2rad(NECK_LEAN_DEG)
+    height = upper @ np.array([np.sin(lean), -np.cos(lean)], np.float32)
+    u, y = upper.T
+    inside = (u > NECK_FROM[0] * width) & (u < NECK_FROM[1] * width) & (y < y.min() + NECK_DROP * width)
+    if not inside.any():
+        return int(height.argmax())
+    worth = np.where(inside, np.minimum(turn, NECK_TURN) + NECK_HEIGHT * (height - height[inside].max()) / width, -np.inf)
+    return int(worth.argmax())
+
+
+def shoulder_tip(half: Half, width: float, neck: int, armpit: int) -> int:
+    """Where the straight shoulder line begins to bend into the sleeve, near its usual place above the armpit."""
+    usual = half.u[armpit] - TIP_INSIDE * width
+    above = np.arange(neck, armpit)
+    above = above[: int(half.u[above].argmax()) + 1] if above.size else above
+    if above.size < 3:
+        return neck
+    step = max(1, round(0.01 * width))
+    first, ahead = neck + round(LINE_FROM * width), round(LINE_AHEAD * width)
+    at = first + round(LINE_LEAST * width)
+    while at + ahead < armpit and half.u[at] < usual + TIP_RANGE * width:
+        middle, direction = line(half.points[first:at])
+        direction = direction * np.sign(direction[0])
+        off = (half.points[at : at + ahead] - middle) @ np.array([-direction[1], direction[0]])
+        if off.mean() > LINE_BEND * width:
+            break
+        at += step
+    u = float(np.clip(half.u[min(at, len(half.points) - 1)], usual - TIP_RANGE * width, usual + TIP_RANGE * width))
+    return int(above[np.abs(half.u[above] - u).argmin()])
+
+
+def bare_shoulder(half: Half, width: float, neck: int) -> int:
+    """Outer end of a shoulder without a sleeve: furthest up and out."""
+    below = np.flatnonzero(half.y[neck:] > half.y[neck] + 0.35 * width)
+    stop = neck + int(below[0]) if below.size else len(half.points)
+    return neck + furthest(half.points[neck : max(stop, neck + 1)], (0.7, -0.7))
