@@ -32,6 +32,9 @@ TIP_RISE = 0.2
 SLEEVE_ROWS = 16
 SLEEVE_COLUMNS = 6
 
+CUFF_MARGIN = 3
+"""Rows' lengths of margin beyond the cuff: the rows of a cap sleeve are short, and its opening bulges."""
+
 TORSO_SHAPE = (COLLAR_ROWS + YOKE_ROWS + BODY_ROWS + 2, COLUMNS + 3)
 SLEEVE_SHAPE = (SLEEVE_ROWS + 2, SLEEVE_COLUMNS + 3)
 SHOULDER_ROW = COLLAR_ROWS
@@ -105,7 +108,7 @@ def sleeve_grid(curves: SleeveCurves) -> Tensor:
     """(B, 2, *SLEEVE_SHAPE, 2) vertices of the sleeves."""
     v = torch.linspace(0, 1, SLEEVE_COLUMNS + 1, device=curves.outer.device, dtype=curves.outer.dtype)[:, None]
     grid = curves.outer[..., None, :] * (1 - v) + curves.inner[..., None, :] * v
-    grid = torch.cat([grid, 2 * grid[:, :, -1:] - grid[:, :, -2:-1]], 2)
+    grid = torch.cat([grid, grid[:, :, -1:] + CUFF_MARGIN * (grid[:, :, -1:] - grid[:, :, -2:-1])], 2)
     return torch.cat([2 * grid[:, :, :, :1] - grid[:, :, :, 1:2], grid, 2 * grid[:, :, :, -1:] - grid[:, :, :, -2:-1]], 3)
 
 

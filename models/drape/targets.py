@@ -54,6 +54,9 @@ SLEEVE_SNAP = 0.10
 CAP_SLEEVE = (0.10, 0.25)
 """A sleeve whose inner edge is shorter than the first is a cap sleeve with a slanting cuff; from the second on it is not."""
 CAP_SLANT = 0.12
+CAP_STRETCH = 1.3
+SNAP_FROM = 0.12
+"""Sleeves that cover less of the arm than this are caps: they end where they end."""
 ARM_EASE = 1.06
 CUFF_EASE = (0.10, 1.4, 0.4)
 """Most a sleeve stands off the arm, and how that is shared by its outer and inner edge."""
@@ -314,13 +317,30 @@ def _piecewise(x: Tensor, table: tuple[tuple[float, ...], tuple[float, ...]]) ->
     return result
 
 
+def _sleeve_length(
+    frame: Frame, measures: Measures, scale: Tensor, length1: Tensor, length2: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Where along the arms (B, 2) px the sleeves end, the share of the arm they cover (B,), and their edges (B, 2) px.
+
+    The share is the same on both sides, however an arm is turned.
+    """
+    arm = length1 + length2
+    straight = measures.sleeve_reach * measures.armpit * scale / frame.unit
+    cover = _piecewise(straight, SLEEVE_COVER).clamp(COVER_LEAST, WRIST_MOST)
+    length = cover[:, None] * arm
+    worn_end = frame.sleeve_end
+    worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
+    near = ((length - worn).abs() < SLEEVE_SNAP * arm) & (worn_end > 0.15) & (cover > SNAP_FROM)[:, None]
+    outer, inner = (measures.sleeve[..., i] * scale[:, None] for i in (0, 1))
+    return torch.where(near, worn, length), cover, outer, inner
+
+
 def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
     """Outer and inner edges along the bent arm, and where (0..2) the sleeves end."""
     unit = frame.unit[:, None]
     shoulder, elbow, wrist = frame.joints[:, :, 0], frame.joints[:, :, 1], frame.joints[:, :, 2]
     along1, length1 = _unit_vector(elbow - shoulder)
     along2, length2 = _unit_vector(wrist - elbow)
-    arm = length1 + length2
     normal1 = torch.stack([along1[..., 1], -along1[..., 0]], -1)
     normal1 = torch.where(((normal1 * out).sum(-1, keepdim=True)) >= 0, normal1, -normal1)
     normal2 = torch.stack([along2[..., 1], -along2[..., 0]], -1)
@@ -332,15 +352,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     normal2 = torch.where(same[..., None], normal2, -normal2)
     head_out, head_in = ((tip - shoulder) * along1).sum(-1), ((armpit - shoulder) * along1).sum(-1)
     wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
-    # length along the arm; the same share of it on both sides, however an arm is turned
-    straight = measures.sleeve_reach * measures.armpit * scale / frame.unit
-    cover = _piecewise(straight, SLEEVE_COVER).clamp(COVER_LEAST, WRIST_MOST)
-    length = cover[:, None] * arm
-    outer, inner = (measures.sleeve[..., i] * scale[:, None] for i in (0, 1))
-    worn_end = frame.sleeve_end
-    worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
-    near = ((length - worn).abs() < SLEEVE_SNAP * arm) & (worn_end > 0.15)
-    length = torch.where(near, worn, length)
+    length, cover, outer, inner = _sleeve_length(frame, measures, scale, length1, length2)
     length = torch.maximum(length, head_in + 0.05 * unit)
     # widths
     half_cuff = measures.sleeve[..., 2] * scale[:, None] * 0.5 * 0.95
@@ -373,6 +385,10 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     slant = torch.minimum(capped * (0.5 * ((head_out + outer) - (head_in + inner))).clamp_min(0), CAP_SLANT * unit)
     end_out = torch.maximum(length + slant, head_out + 0.1 * unit)
     end_in = torch.maximum(length - slant, head_in + 0.04 * unit)
+    # a cap's edges are not drawn out much beyond their own length
+    cap = (cover <= SNAP_FROM)[:, None]
+    end_out = torch.where(cap, torch.minimum(end_out, head_out + torch.maximum(CAP_STRETCH * outer, 0.08 * unit)), end_out)
+    end_in = torch.where(cap, torch.minimum(end_in, head_in + torch.maximum(CAP_STRETCH * inner, 0.04 * unit)), end_in)
     d_out = head_out[..., None] + (end_out - head_out)[..., None] * t
     d_in = head_in[..., None] + (end_in - head_in)[..., None] * t
     head = SLEEVE_HEAD * unit[..., None]
@@ -380,7 +396,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     full = half_width(torch.maximum(d_out, head), CUFF_EASE[1], 0)
     offset_out = torch.where(d_out < head, wide_out[..., None] + (full - wide_out[..., None]) * (1 - (1 - q) ** 2).sqrt(), full)
     q = (t / 0.45).clamp(0, 1)
-    q = q * q * (3 - 2 * q)
+    q = q * q * (3 - 2 * q) * (1 - cap.to(unit.dtype))[..., None]
     offset_in = -(wide_in[..., None] + (half_width(d_in, CUFF_EASE[2], 1) - wide_in[..., None]) * q)
     outer_edge, inner_edge = _smooth(at(d_out, offset_out)), _smooth(at(d_in, offset_in))
     outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)

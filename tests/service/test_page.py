@@ -13,7 +13,7 @@ import pytest
 
 from models.errors import NoPerson
 from models.images import encode
-from models.samples import packshot_names
+from models.samples import packshot_names, sample_people
 from service.api.samples import OFFERS
 from tests.fakes import FakeEngine, marked
 from tests.service.chromium import Browser, Tab, chromium, chromium_program
@@ -91,7 +91,7 @@ def test_a_photo_and_a_garment_become_a_result(browser: Browser, address: str, s
 def test_a_sample_person_is_there_at_once(browser: Browser, address: str, screen: Screen) -> None:
     tab = opened(browser, address, screen)
     tab.wait_for(f"{STATE} === 'person'")
-    assert "public domain" in tab.evaluate("document.querySelector('#credit').textContent")
+    assert sample_people()[0].credit in tab.evaluate("document.querySelector('#credit').textContent")
     tab.evaluate(f"{FIRST_GARMENT}.click()")
     tab.wait_for(f"{STATE} === 'done'")
     assert_well_behaved(tab, address)
