@@ -48,6 +48,7 @@ class Scene:
     removed: Tensor
     front_torso: Tensor
     front_sleeves: Tensor
+    hands: Tensor
     arm_cover: Tensor
     arm_place: Tensor
     arm_in_front: Tensor
@@ -71,6 +72,7 @@ class Scene:
             removed=planes(plate.removed),
             front_torso=planes(plate.front_torso),
             front_sleeves=planes(plate.front_sleeves),
+            hands=planes(plate.hands),
             arm_cover=planes(plate.arm_cover),
             arm_place=planes(plate.arm_place),
             arm_in_front=torch.tensor(in_front, dtype=torch.float32, device=device)[None, :, None, None],
@@ -157,7 +159,10 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     torso_alpha = layers.torso_alpha * inside_waist * (1 - front)
     behind = torch.maximum(front, scene.skin)
     back_alpha = layers.back_alpha * (1 - behind)
-    sleeve_alpha = layers.sleeve_alpha * (1 - scene.front_sleeves)
+    # a hand lies before the other arm's sleeve, and before its own from its end on
+    ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / 0.05).clamp(0, 1)
+    front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
+    sleeve_alpha = layers.sleeve_alpha * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px
     below = scene.below_waist
@@ -182,12 +187,12 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     # the inner edge is an outline only where the sleeve has left the torso
     left = torch.where(across > 0, (along * 2 - 0.2).clamp(0, 1), (along * 4).clamp(0, 1))
     shade = (1 - SLEEVE_ROUND * left * across**2) * scene.wrinkles
-    rim = CONTACT_DEPTH * soft(sleeve_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - scene.front_sleeves)
+    rim = CONTACT_DEPTH * soft(sleeve_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - front_sleeves)
     result = result * (1 - rim * (1 - torch.maximum(sleeve_alpha, torso_alpha)))
     result = result + (layers.sleeves * shade - result) * sleeve_alpha
 
     cloth = torch.maximum(torso_alpha, sleeve_alpha)
-    gap = _gaps(cloth, GAP_REACH * unit_px) * (scene.removed > 0.5) * (1 - torch.maximum(front, scene.front_sleeves)) * inside_waist
+    gap = _gaps(cloth, GAP_REACH * unit_px) * (scene.removed > 0.5) * (1 - torch.maximum(front, front_sleeves)) * inside_waist
     result = result + (_spread(result, cloth) - result) * gap
 
     alpha = 1 - (1 - torso_alpha) * (1 - sleeve_alpha) * (1 - back_alpha) * (1 - gap)

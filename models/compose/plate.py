@@ -39,7 +39,9 @@ class Plate:
     front_torso: FloatArray
     """0..1 what lies before a torso: hair, face, hands and bare forearms."""
     front_sleeves: FloatArray
-    """0..1 what lies before a sleeve: hair, face, hands."""
+    """0..1 what lies before a sleeve whatever its length: hair and face."""
+    hands: FloatArray
+    """(2, H, W) 0..1 the visible hands and wrists: they lie before a sleeve where it has ended."""
     arm_cover: FloatArray
     """(2, H, W) 0..1 the bare arms."""
     arm_place: FloatArray
@@ -66,18 +68,19 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body) -> Plate:
         sharp: FloatArray = np.clip((q[c] - 0.5) * SHARPEN + 0.5, 0, 1)
         return sharp
 
-    hands = (ramp(where.place, 1.75, 1.9) * ramp(where.reach, 1.9, 1.6)).max(0)
+    hands = ramp(where.place, 1.75, 1.9) * ramp(where.reach, 1.9, 1.6)
     forearms = np.any((where.place > ARM_FROM) & (where.reach < 1.45), axis=0)
     hair = steep(Label.HAIR) * (where.over > HAIR_DOWN_TO)
     face = ramp(where.from_nose, 1.11, 1.06) * np.clip((q[Label.SKIN] + q[Label.HAIR] - 0.5) * SHARPEN + 0.5, 0, 1)
     skin = steep(Label.SKIN)
     edge = 10.0 / body.unit_px
-    near = np.maximum(hair, np.maximum(face, hands * skin))
+    head = np.maximum(hair, face)
     return Plate(
         plate=np.ascontiguousarray(plate),
         removed=removed,
-        front_torso=np.maximum(near, blur(np.asarray(forearms), 2) * skin),
-        front_sleeves=near,
+        front_torso=np.maximum(np.maximum(head, hands.max(0) * skin), blur(np.asarray(forearms), 2) * skin),
+        front_sleeves=head,
+        hands=np.asarray(hands * skin, np.float32),
         arm_cover=ramp(where.reach, 1.0 + edge, 1.0 - edge).astype(np.float32),
         arm_place=where.place,
         below_waist=where.below_waist,
