@@ -24,18 +24,34 @@ DRESS_RATIO: Final = 3.15
 """Dresses: height over the narrowest run at the waist."""
 DRESS_ASPECT: Final = 1.5
 """Dresses: height over width of the whole."""
+SWING_FLARE: Final = 1.4
+SWING_RATIO: Final = 2.7
+SWING_ASPECT: Final = 1.35
+"""The same two where the hem is so many times as wide as the waist."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
+    """What is measured on an outline; widths are those of runs that hold the axis, or of the whole row where it is split."""
+
     gap: float
+    """Share of the height, from the hem up, over which the axis is empty."""
     flat: float
+    """Share of the top edge's middle that is cloth within a few rows of the top."""
     near_top: float
+    """Extent of the cloth near the top, over the widest."""
     ratio: float
+    """Height over the width at the waist."""
     aspect: float
+    """Height over width."""
     shrink: float
+    """How much the extent narrows on the upper 45 %, over the whole width."""
     apart: float
+    """Share of the lower rows in which something hangs beside the run on the axis: sleeves, legs."""
     grows: float
+    """How much wider the cloth becomes between 3 % and 12 % of the height, over the whole width."""
+    flare: float
+    """Width near the hem over that at the waist."""
 
 
 def find_category(mask: BoolArray) -> tuple[Category, float]:
@@ -46,9 +62,11 @@ def find_category(mask: BoolArray) -> tuple[Category, float]:
     skirt = shape.apart < 0.1 and shape.flat >= FLAT_TOP and shape.near_top >= SKIRT_TOP and shape.grows < 0.2
     if skirt and shape.shrink < SKIRT_SHRINK and shape.ratio > 0.9:
         return Category.LOWER, _sure(SKIRT_SHRINK / max(shape.shrink, 1e-3), 3.0)
-    if shape.ratio >= DRESS_RATIO and shape.aspect >= DRESS_ASPECT:
-        return Category.DRESS, _sure(min(shape.ratio / DRESS_RATIO, shape.aspect / DRESS_ASPECT), 1.3)
-    return Category.UPPER, _sure(max(DRESS_RATIO / shape.ratio, DRESS_ASPECT / shape.aspect), 1.3)
+    # a skirt that swings out is one at a length at which a straight garment may still be a tunic
+    needed, aspect = (SWING_RATIO, SWING_ASPECT) if shape.flare >= SWING_FLARE else (DRESS_RATIO, DRESS_ASPECT)
+    if shape.ratio >= needed and shape.aspect >= aspect:
+        return Category.DRESS, _sure(min(shape.ratio / needed, shape.aspect / aspect), 1.3)
+    return Category.UPPER, _sure(max(needed / shape.ratio, aspect / shape.aspect), 1.3)
 
 
 def _sure(margin: float, full: float) -> float:
@@ -90,6 +108,7 @@ def _measure(mask: BoolArray) -> _Shape:
         shrink=float((np.maximum.accumulate(upper) - upper).max() / whole),
         apart=float((runs[at(0.72) : at(0.97)] < 0.8 * extents[at(0.72) : at(0.97)]).mean()),
         grows=float((extents[at(0.12)] - extents[at(0.03)]) / whole),
+        flare=float(np.median(runs[at(0.85) : at(0.97)])) / max(waist, 1.0),
     )
 
 

@@ -9,11 +9,9 @@ import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.maskops import blurred, disk, fill_holes, local_max, local_mean, local_min, opened, reachable_by
+from models.garment.maskops import blurred, dilated, disk, fill_holes, local_max, local_mean, local_min, opened, reachable_by
 from models.types import BoolArray
 
-JPEG_REACH: Final = 7
-"""How far, px, JPEG spreads an edge of lightness; an edge of colour, which it keeps at half the size, twice as far."""
 RINGING_SHARE: Final = 0.22
 """What JPEG spreads is under this share of the edge it comes from."""
 COLOUR_NOISE: Final = 0.05
@@ -50,8 +48,8 @@ def clear_cloth(ground: Ground) -> ClearCloth:
     threshold, lift, chroma = ground.threshold, ground.difference[..., 0], ground.chroma
     light = np.abs(lift)
     veil = (lift < 0) & (chroma < SHADOW_CHROMA[0] - SHADOW_CHROMA[1] * lift)
-    clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * local_max(light, JPEG_REACH))
-    tinge = np.maximum(RINGING_SHARE * local_max(chroma, 2 * JPEG_REACH), COLOUR_NOISE * local_max(light, 2 * JPEG_REACH))
+    clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * local_max(light, ground.jpeg_reach))
+    tinge = np.maximum(RINGING_SHARE * local_max(chroma, 2 * ground.jpeg_reach), COLOUR_NOISE * local_max(light, 2 * ground.jpeg_reach))
     clear |= chroma > np.maximum(2 * threshold, tinge)
     clear = opened(clear, disk(3)) | (clear & (ground.distance > CERTAIN * threshold))
     whole = fill_holes(clear)
@@ -59,6 +57,8 @@ def clear_cloth(ground: Ground) -> ClearCloth:
     shady = clear & veil & (ground.distance < SHADOW_SHARE * typical)
     passable = ~clear | (shady & _soft(ground))
     shadow = shady & reachable_by(passable, disk(SHADOW_PASSAGE))
+    # beside the cloth it is blurred into its edge
+    shadow |= shady & dilated(shadow, disk(SHADOW_PASSAGE))
     return ClearCloth(clear & ~shadow, shadow)
 
 

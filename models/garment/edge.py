@@ -36,7 +36,8 @@ def pull_push(values: FloatArray, known: BoolArray) -> FloatArray:
         gain = np.minimum(1.0, 2.0 * w) / np.maximum(w, 1e-6)
         levels.append((v * gain[..., None], w * gain))
     v, w = levels[-1]
-    filled = v / np.maximum(w, 1e-6)[..., None]
+    # what even the coarsest level did not see is filled with the mean of what it saw
+    filled = (v + (1 - w)[..., None] * (v.sum((0, 1)) / max(float(w.sum()), 1e-6))).astype(np.float32)
     for v, w in reversed(levels[:-1]):
         up = cv2.resize(filled, (w.shape[1], w.shape[0]), interpolation=cv2.INTER_LINEAR)
         filled = v + (1 - w)[..., None] * up

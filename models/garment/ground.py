@@ -26,6 +26,8 @@ THRESHOLD_FLOOR: Final = 0.8
 """Lab units: what is closer to the ground than this is never told from it (8-bit steps and JPEG)."""
 THRESHOLD_NOISE: Final = 1.35
 """The threshold over the 95th percentile of the ground's own distances."""
+JPEG_REACH: Final = 7
+"""JPEG spreads an edge within its blocks of 8 px."""
 BUSY: Final = 11.0
 """Lab units: a ground with more noise than this has a pattern."""
 RING_AGREES: Final = 0.5
@@ -45,10 +47,14 @@ class Ground:
     """95th percentile of the ground's own distances."""
     threshold: float
     """Distance up to which a pixel may be ground."""
+    jpeg_reach: int
+    """How far, px, JPEG spreads an edge of lightness; an edge of colour, which it keeps at half the size, twice as far."""
 
 
-def ground_of(picture: Picture) -> Ground:
+def ground_of(picture: Picture, factor: float = 1.0) -> Ground:
     """Fits the ground to the border of `picture` (h, w, 3), then to all that agrees with it.
+
+    `factor`: px of `picture` for each px it had when it was compressed.
 
     Raises GarmentNotIsolated when the ground is not plain.
     """
@@ -81,6 +87,7 @@ def ground_of(picture: Picture) -> Ground:
         chroma=np.hypot(difference[..., 1], difference[..., 2]),
         noise=spread,
         threshold=max(THRESHOLD_FLOOR, THRESHOLD_NOISE * spread),
+        jpeg_reach=int(np.clip(round(JPEG_REACH * factor), 3, 2 * JPEG_REACH)),
     )
 
 

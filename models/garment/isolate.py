@@ -20,7 +20,7 @@ from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
 from models.garment.maskops import components, dilated, disk, eroded
 from models.garment.outline import antialias, fill_pockets
-from models.garment.scale import to_picture, to_work
+from models.garment.scale import to_picture, to_work, work_factor
 from models.types import BoolArray, FloatArray, LabelMap, Picture
 
 KEPT_PIECE: Final = (0.0008, 0.03)
@@ -54,18 +54,18 @@ def isolate(picture: Picture, alpha: LabelMap | None = None) -> Isolated:
 
     Raises GarmentNotIsolated, with a sentence for the sender, when no single whole garment stands out.
     """
-    found = isolate_work(to_work(picture), alpha)
+    found = isolate_work(to_work(picture), alpha, work_factor(*picture.shape[:2]))
     full = to_picture(found.alpha, picture.shape[:2])
     return Isolated(mask=full >= MASK_FROM, alpha=full, clearness=found.clearness)
 
 
-def isolate_work(work: Picture, alpha: LabelMap | None = None) -> Isolated:
-    """`isolate` on a picture that has the working size; `alpha` may have the original's."""
+def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1.0) -> Isolated:
+    """`isolate` on a picture brought to the working size by `factor`; `alpha` may have the original's."""
     if alpha is not None and _is_cut_out(alpha):
         soft = to_work(alpha).astype(np.float32) / 255.0
         _check(soft > 0.5)
         return Isolated(mask=soft >= MASK_FROM, alpha=soft, clearness=1.0)
-    ground = ground_of(work)
+    ground = ground_of(work, factor)
     clear = clear_cloth(ground)
     cloth = with_faint_cloth(ground, clear.cloth, clear.shadow)
     filled = fill_pockets(cloth)

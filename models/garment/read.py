@@ -14,13 +14,13 @@ from models.garment.halves import halves, open_gaps
 from models.garment.isolate import MASK_FROM, Isolated, isolate_work
 from models.garment.landmarks import find_marks
 from models.garment.neckline import find_neckline, inner_back_of
-from models.garment.scale import to_picture, to_work
+from models.garment.scale import to_picture, to_work, work_factor
 from models.garment.upper import UpperOutline
 from models.types import BoolArray, Category, GarmentReading, LabelMap, Notice, Picture
 
 UNSURE_CATEGORY: Final = 0.6
 """A found category under this score is told to the caller."""
-LEAST_SYMMETRY: Final = 0.80
+LEAST_SYMMETRY: Final = 0.87
 FULL_SYMMETRY: Final = 0.96
 """Share of a garment that its mirror image covers: below the first it lies folded or askew, from the second all is well."""
 FOLDED: Final = 0.94
@@ -38,7 +38,7 @@ def read_garment_picture(
     Raises GarmentNotIsolated, GarmentNotReadable, and CategoryNotSupported for lower garments and dresses.
     """
     work = to_work(picture)
-    isolated = isolate_work(work, alpha)
+    isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
     found, score = (category, 1.0) if category is not None else find_category(isolated.mask)
     if found is not Category.UPPER:
         raise CategoryNotSupported(f"The picture shows {NAMES[found]}; only upper garments (tops, shirts, sweaters) are supported yet.")

@@ -1,0 +1,124 @@
+"""The whole reading: its promises to the drape, and that it answers or says why for whatever comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from models.errors import GarmentError, GarmentNotReadable
+from models.garment import read_garment_picture
+from models.garment.edge import pull_push, recolour_edge
+from models.samples import Packshot, UpperStyle
+from models.types import Category, GarmentReading, Picture
+
+Draw = Callable[[str], Packshot]
+Read = Callable[[str], GarmentReading]
+
+
+def test_maps_have_the_pictures_size_and_type(drawn: Draw, reading: Read) -> None:
+    picture, found = drawn("tee").picture, reading("tee")
+    assert found.rgb.shape == picture.shape
+    assert found.rgb.dtype == np.uint8
+    for name, dtype in (("mask", np.bool_), ("alpha", np.float32), ("inner_back", np.float32), ("part", np.uint8)):
+        values = getattr(found, name)
+        assert values.shape == picture.shape[:2], name
+        assert values.dtype == dtype, name
+    assert 0.0 <= found.alpha.min() <= found.alpha.max() <= 1.0
+
+
+def test_parts_cover_the_garment_and_are_where_they_belong(wardrobe: dict[str, UpperStyle], reading: Read) -> None:
+    for name in wardrobe:
+        found = reading(name)
+        assert ((found.part > 0) == found.mask).all(), name
+        if found.landmarks.sleeves is None:
+            assert found.part.max() == 1, name
+            continue
+        columns = np.arange(found.part.shape[1])
+        left, right = (columns[(found.part == k).any(0)] for k in (2, 3))
+        assert left.mean() < found.landmarks.axis_x < right.mean(), name
+        share = [(found.part == k).sum() / found.mask.sum() for k in (2, 3)]
+        assert 0.03 < min(share) <= max(share) < 0.35, name
+
+
+def test_the_cloth_itself_is_untouched_and_the_ground_gone(drawn: Draw, reading: Read) -> None:
+    shot, found = drawn("on-blue"), reading("on-blue")
+    inside = cv2.erode(found.mask.astype(np.uint8), np.ones((15, 15))) > 0
+    assert (found.rgb[inside] == shot.picture[inside]).all()
+    ring = (cv2.dilate(found.mask.astype(np.uint8), np.ones((9, 9))) > 0) & ~found.mask
+    red, ground = np.array((178, 42, 48), float), np.array((208, 220, 232), float)
+    colours = found.rgb[ring].astype(float)
+    assert (np.linalg.norm(colours - red, axis=1) < np.linalg.norm(colours - ground, axis=1)).mean() > 0.99
+
+
+def test_pull_push_keeps_what_is_known_and_spreads_it() -> None:
+    values = np.zeros((40, 60, 3), np.float32)
+    known = np.zeros((40, 60), bool)
+    known[10:30, 10:25] = True
+    values[known] = (10, 200, 30)
+    filled = pull_push(values, known)
+    assert np.allclose(filled[known], (10, 200, 30), atol=1e-3)
+    assert np.allclose(filled, (10, 200, 30), atol=1.0)
+
+
+def test_thin_straps_keep_their_colour() -> None:
+    picture = np.full((100, 100, 3), 255, np.uint8)
+    picture[:, 48:52] = (120, 10, 10)
+    mask = np.zeros((100, 100), bool)
+    mask[:, 48:52] = True
+    assert np.abs(recolour_edge(picture, mask)[50, 40:60].astype(int) - (120, 10, 10)).max() <= 1
+
+
+def test_confidence_falls_with_the_contrast(drawn: Draw, reading: Read) -> None:
+    picture = drawn("tee").picture.astype(np.float32)
+    faint = np.round(244 + (picture - 244) * 0.03).clip(0, 255).astype(np.uint8)
+    assert read_garment_picture(faint, Category.UPPER).confidence < reading("tee").confidence <= 1.0
+
+
+def test_a_folded_shirt_is_told() -> None:
+    picture = np.full((640, 480, 3), 245, np.uint8)
+    picture[150:520, 110:370] = (40, 60, 120)
+    with pytest.raises(GarmentNotReadable, match=r"folded|not found"):
+        read_garment_picture(picture, Category.UPPER)
+
+
+def test_a_garment_thrown_down_is_told() -> None:
+    picture = np.full((640, 480, 3), 245, np.uint8)
+    cv2.fillPoly(picture, [np.array([[60, 100], [300, 60], [240, 250], [430, 600], [200, 420], [90, 560]])], (40, 60, 120))
+    with pytest.raises(GarmentNotReadable, match="lay"):
+        read_garment_picture(picture, Category.UPPER)
+
+
+def blob(rng: np.random.Generator) -> Picture:
+    """Anything plain on anything plain."""
+    height, width = (int(v) for v in rng.integers(90, 400, 2))
+    picture = np.full((height, width, 3), rng.integers(180, 256, 3), np.uint8)
+    colour = tuple(int(v) for v in rng.integers(0, 200, 3))
+    for _ in range(int(rng.integers(1, 4))):
+        points = (rng.random((int(rng.integers(3, 12)), 2)) * (width, height)).astype(np.int32)
+        cv2.fillPoly(picture, [points], colour)
+    return picture
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_comes_is_read_or_refused_with_a_reason(seed: int) -> None:
+    picture = blob(np.random.default_rng(seed))
+    refused, found = "", None
+    try:
+        found = read_garment_picture(picture)
+    except GarmentError as reason:
+        refused = reason.detail
+    if found is None:
+        assert refused.endswith(".")
+        assert len(refused) > 30
+    else:
+        assert found.mask.shape == picture.shape[:2]
+        assert np.isfinite(found.landmarks.side).all()
+
+
+def test_reading_twice_gives_the_same(drawn: Draw, reading: Read) -> None:
+    again = read_garment_picture(drawn("polo").picture, Category.UPPER)
+    assert (again.alpha == reading("polo").alpha).all()
+    assert (again.landmarks.neckline == reading("polo").landmarks.neckline).all()
