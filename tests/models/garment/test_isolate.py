@@ -25,7 +25,9 @@ def plain(colour: tuple[int, int, int] = (245, 245, 245), size: tuple[int, int] 
     return np.full((*size, 3), colour, np.uint8)
 
 
-def with_shirt(picture: Picture, colour: tuple[int, int, int], shift: tuple[int, int] = (0, 0), scale: float = 1.0) -> tuple[Picture, BoolArray]:
+def with_shirt(
+    picture: Picture, colour: tuple[int, int, int], shift: tuple[int, int] = (0, 0), scale: float = 1.0
+) -> tuple[Picture, BoolArray]:
     """A T-shirt of straight lines drawn on `picture` (H, W, 3), and its mask."""
     half = [(30, 40), (90, 60), (170, 190), (125, 215), (95, 150), (95, 480), (0, 480), (0, 60)]
     outline = np.array([(240 + x, 60 + y) for x, y in half] + [(240 - x, 60 + y) for x, y in half[::-1]], float)
@@ -151,7 +153,8 @@ def cut_off() -> Picture:
 
 
 @pytest.mark.parametrize(
-    "picture, word", [(plain(), "No garment"), (noise(), "plain"), (checkered(), "plain"), (two_shirts(), "Several"), (cut_off(), "cut off")]
+    "picture, word",
+    [(plain(), "No garment"), (noise(), "plain"), (checkered(), "plain"), (two_shirts(), "Several"), (cut_off(), "cut off")],
 )
 def test_it_says_why_it_cannot(picture: Picture, word: str) -> None:
     with pytest.raises(GarmentNotIsolated, match=word):
