@@ -108,7 +108,7 @@ def _measure(mask: BoolArray) -> _Shape:
         shrink=float((np.maximum.accumulate(upper) - upper).max() / whole),
         apart=float((runs[at(0.72) : at(0.97)] < 0.8 * extents[at(0.72) : at(0.97)]).mean()),
         grows=float((extents[at(0.12)] - extents[at(0.03)]) / whole),
-        flare=float(np.median(runs[at(0.85) : at(0.97)])) / max(waist, 1.0),
+        flare=float(np.median(runs[at(0.85 * (1 - gap)) : at(0.97 * (1 - gap))])) / max(waist, 1.0) if gap < LEG_GAP else 1.0,
     )
 
 

@@ -28,6 +28,8 @@ THRESHOLD_NOISE: Final = 1.35
 """The threshold over the 95th percentile of the ground's own distances."""
 JPEG_REACH: Final = 7
 """JPEG spreads an edge within its blocks of 8 px."""
+JPEG_REACHES: Final = (7, 11)
+"""Bounds after resizing: pictures have often been resized, and compressed, before."""
 BUSY: Final = 11.0
 """Lab units: a ground with more noise than this has a pattern."""
 RING_AGREES: Final = 0.5
@@ -87,7 +89,7 @@ def ground_of(picture: Picture, factor: float = 1.0) -> Ground:
         chroma=np.hypot(difference[..., 1], difference[..., 2]),
         noise=spread,
         threshold=max(THRESHOLD_FLOOR, THRESHOLD_NOISE * spread),
-        jpeg_reach=int(np.clip(round(JPEG_REACH * factor), 3, 2 * JPEG_REACH)),
+        jpeg_reach=int(np.clip(round(JPEG_REACH * factor), *JPEG_REACHES)),
     )
 
 

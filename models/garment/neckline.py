@@ -57,6 +57,8 @@ NARROWEST: Final = 0.10
 ASSUMED_DIP: Final = 0.14
 ASSUMED_DEPTH: Final = 0.22
 """Without any edge: if the outline dips by less than the first (neck widths) the front is assumed to lie so much lower."""
+CORNER_DEPTH: Final = 0.08
+"""Neck widths under a collar's corners within which its opening is no wider than they are apart."""
 LEAF_OVERHANG: Final = 0.04
 """Torso widths, about two centimetres, that the leaves of a shirt's collar hang out over the neck's seam."""
 CLEAR_SCORE: Final = 6.0
@@ -67,12 +69,12 @@ CLEAR_SCORE: Final = 6.0
 class Neckline:
     curve: FloatArray
     """(M, 2) xy from the left to the right neck point."""
+    opening: FloatArray
+    """(N, 2) xy the part of it above which the back shows: without the outer edges of a collar; empty when nothing of it shows."""
     neck: FloatArray
     """(2, 2) xy the side neck points."""
     clear: float
     """0..1: how surely it was seen; 0 when it is only assumed."""
-    shows_back: bool
-    """False when the garment's own outline is the neckline: nothing of the back shows."""
 
 
 def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: FloatArray | None, torso_width: float) -> Neckline:
@@ -84,14 +86,14 @@ def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: F
     ends = neck if collar is None else collar
     width = float(ends[1, 0] - ends[0, 0])
     if width < NARROWEST * torso_width:
-        return Neckline(_outline_between(mask, neck, ends), neck, 0.0, False)
+        return Neckline(_outline_between(mask, neck, ends), np.zeros((0, 2), np.float32), neck, 0.0)
     centre = np.asarray(ends.mean(0), np.float32)
     dip = max(0.0, (_top_at(mask, float(centre[0])) - float(centre[1])) / width)
     flat = collar is None and dip < FLAT_DIP
     centre, sides, shape = _look(_contrast_lab(picture, width), mask, centre, width, dip, standing=collar is not None, flat=flat)
     if shape is None:
         if collar is not None or dip > ASSUMED_DIP:
-            return Neckline(_outline_between(mask, neck, ends), neck, 0.0, False)
+            return Neckline(_outline_between(mask, neck, ends), np.zeros((0, 2), np.float32), neck, 0.0)
         shape = Shape(0.49, dip + ASSUMED_DEPTH, 2.0, 0.0)
     elif flat and shape.across < FLAT_ACROSS:
         xs = centre[0] + np.array([-1, 1], np.float32) * shape.across * width
@@ -99,16 +101,21 @@ def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: F
     if collar is not None and shape.power <= LEAF_POWER and shape.depth > LEAF_DEPTH:
         neck = neck + np.array([[LEAF_OVERHANG], [-LEAF_OVERHANG]], np.float32) * torso_width * np.array([1, 0], np.float32)
     left, right = (_placed(r * width, centre, sign) for r, sign in zip(_follow(sides, shape), (-1, 1), strict=True))
-    curve = np.concatenate([_ends(neck, collar, 0), left, right[-2::-1], _ends(neck, collar, 1)])
-    return Neckline(curve.astype(np.float32), neck, float(np.clip(shape.score / CLEAR_SCORE, 0.0, 1.0)), True)
+    opening = np.concatenate([left, right[-2::-1]]).astype(np.float32)
+    if collar is not None:
+        # the leaves bulge below their corners, not beside them
+        beside = (opening[:, 1] < centre[1] + CORNER_DEPTH * width) & (np.abs(opening[:, 0] - centre[0]) > 0.5 * width)
+        opening = np.concatenate([collar[:1], opening[~beside], collar[1:]]).astype(np.float32)
+    curve = np.concatenate([neck[:1], opening, neck[1:]]).astype(np.float32)
+    return Neckline(curve, opening, neck, float(np.clip(shape.score / CLEAR_SCORE, 0.0, 1.0)))
 
 
 def inner_back_of(alpha: FloatArray, neckline: Neckline) -> FloatArray:
     """(h, w) 0..1: the garment `alpha` above its front neckline."""
-    if not neckline.shows_back:
+    if not len(neckline.opening):
         return np.zeros(alpha.shape, np.float32)
-    curve = neckline.curve
-    polygon = np.concatenate([curve, [[curve[-1, 0], -8.0], [curve[0, 0], -8.0]]])
+    opening = neckline.opening
+    polygon = np.concatenate([opening, [[opening[-1, 0], -8.0], [opening[0, 0], -8.0]]])
     shape = np.zeros(alpha.shape, np.uint8)
     cv2.fillPoly(shape, [np.round(polygon * 16).astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=4)
     return (shape.astype(np.float32) / 255.0 * alpha).astype(np.float32)
@@ -166,7 +173,7 @@ def _follow(sides: tuple[Edges, Edges], shape: Shape) -> list[FloatArray]:
     """Two (ANGLES,) radii in neck widths, left and right: each side's own edge near `shape`, meeting on the axis."""
     theta, radius = angles(), radii()
     base = shape.radius(theta)
-    if shape.score <= 0:
+    if shape.score <= 0 or shape.room <= 0:
         return [base, base]
     common = common_strength(sides)
     stray = np.abs(radius[None] - base[:, None]) / shape.room
@@ -208,14 +215,6 @@ def _top_at(mask: BoolArray, x: float) -> float:
     """y of the topmost cloth around column `x`."""
     tops = [np.argmax(mask[:, c]) for c in range(max(0, int(x) - 4), min(mask.shape[1], int(x) + 5)) if mask[:, c].any()]
     return float(np.median(tops)) if tops else 0.0
-
-
-def _ends(neck: FloatArray, collar: FloatArray | None, side: int) -> FloatArray:
-    """(1 or 2, 2) what the neckline begins (side 0) or ends (1) with."""
-    if collar is None:
-        return neck[side : side + 1]
-    pair = np.stack([neck[side], collar[side]])
-    return pair if side == 0 else pair[::-1]
 
 
 def _outline_between(mask: BoolArray, neck: FloatArray, ends: FloatArray) -> FloatArray:

@@ -83,7 +83,7 @@ class Shape:
     power: float
     score: float
     room: float = OWN_SIDE
-    """How far each side may stray from it."""
+    """How far each side may stray from it; 0 where it was inferred, not seen."""
 
     def radius(self, theta: FloatArray) -> FloatArray:
         """(n,) neck widths, at `theta` (n,) radians below the horizontal."""
@@ -142,7 +142,7 @@ def _upper_edge(best: Shape, shapes: list[Shape], dip: float) -> Shape:
     as_v, as_u = best.depth * INNER_ACROSS / best.across, best.depth - rib
     roundness = float(np.clip(best.power - 1, 0, 1))
     depth = max(as_v + roundness * (as_u - as_v), dip + 0.5 * BACK_CLEARANCE)
-    return Shape(INNER_ACROSS, depth, best.power, best.score, 0.45 * rib)
+    return Shape(INNER_ACROSS, depth, best.power, best.score, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

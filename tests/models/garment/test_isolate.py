@@ -152,10 +152,10 @@ def cut_off() -> Picture:
     return with_shirt(plain(), (60, 80, 140), (0, 250))[0]
 
 
-@pytest.mark.parametrize(
-    "picture, word",
-    [(plain(), "No garment"), (noise(), "plain"), (checkered(), "plain"), (two_shirts(), "Several"), (cut_off(), "cut off")],
-)
+UNUSABLE = [(plain(), "No garment"), (noise(), "plain"), (checkered(), "plain"), (two_shirts(), "Several"), (cut_off(), "cut off")]
+
+
+@pytest.mark.parametrize("picture, word", UNUSABLE)
 def test_it_says_why_it_cannot(picture: Picture, word: str) -> None:
     with pytest.raises(GarmentNotIsolated, match=word):
         isolate(picture)

@@ -90,9 +90,8 @@ def test_the_mirrored_picture_gives_mirrored_landmarks(name: str, drawn: Draw, r
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_resolution_does_not_move_landmarks(name: str, factor: float, drawn: Draw, reading: Read) -> None:
     picture = drawn(name).picture
-    resized: Picture = np.asarray(
-        cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-    )
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    resized: Picture = np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=way), np.uint8)
     found = read_garment_picture(resized, Category.UPPER)
     assert found.mask.shape == resized.shape[:2]
     for landmark in POINTS:
