@@ -27,7 +27,8 @@ DRESS_ASPECT: Final = 1.5
 SWING_FLARE: Final = 1.4
 SWING_RATIO: Final = 2.7
 SWING_ASPECT: Final = 1.35
-"""The same two where the hem is so many times as wide as the waist."""
+SWING_GAP: Final = 0.05
+"""The same two where the hem is so many times as wide as the waist, and nothing hangs below it (long sleeves do)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def find_category(mask: BoolArray) -> tuple[Category, float]:
     if skirt and shape.shrink < SKIRT_SHRINK and shape.ratio > 0.9:
         return Category.LOWER, _sure(SKIRT_SHRINK / max(shape.shrink, 1e-3), 3.0)
     # a skirt that swings out is one at a length at which a straight garment may still be a tunic
-    needed, aspect = (SWING_RATIO, SWING_ASPECT) if shape.flare >= SWING_FLARE else (DRESS_RATIO, DRESS_ASPECT)
+    needed, aspect = (SWING_RATIO, SWING_ASPECT) if shape.flare >= SWING_FLARE and shape.gap < SWING_GAP else (DRESS_RATIO, DRESS_ASPECT)
     if shape.ratio >= needed and shape.aspect >= aspect:
         return Category.DRESS, _sure(min(shape.ratio / needed, shape.aspect / aspect), 1.3)
     return Category.UPPER, _sure(max(needed / shape.ratio, aspect / shape.aspect), 1.3)
