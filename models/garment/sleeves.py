@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.garment.halves import Half, resample
+from models.garment.halves import Half, off_chord, resample
 from models.types import FloatArray
 
 SLEEVE_POINTS: Final = 13
@@ -40,6 +40,7 @@ def sleeve_curves(half: Half, shoulder: int, armpit: int) -> tuple[FloatArray, F
     if cuff < NARROW_CUFF * root_width and _angle_deg(arc[outer] - arc[0], arc[inner] - arc[-1]) > CROSSWISE_DEG:
         # what was taken for the underarm runs across the sleeve: a cuff that reaches into the armpit
         inner = max(inner, len(arc) - 1 - max(2, round(UNDERARM_LEAST * (len(arc) - inner))))
+        outer = int(off_chord(arc[: inner + 1]).argmax())
     return resample(arc[: outer + 1], count=SLEEVE_POINTS), resample(arc[inner:][::-1], count=SLEEVE_POINTS)
 
 
