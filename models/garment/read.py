@@ -28,9 +28,7 @@ FOLDED: Final = 0.94
 NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "a lower garment", Category.DRESS: "a dress"}
 
 
-def read_garment_picture(
-    picture: Picture, category: Category | None = None, alpha: LabelMap | None = None
-) -> GarmentReading:
+def read_garment_picture(picture: Picture, category: Category | None = None, alpha: LabelMap | None = None) -> GarmentReading:
     """What the garment picture (H, W, 3) shows; `category` None is found from the outline.
 
     `alpha` (H, W) 0..255 tells where the garment is: the picture's own transparency, or, for a garment that somebody
