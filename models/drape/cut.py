@@ -25,7 +25,7 @@ from models.drape.grids import (
     torso_grid,
 )
 from models.masks import blur, grow, shrink
-from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, Notice, Sleeve, UpperLandmarks
+from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, Notice, UpperLandmarks
 
 SEAM_OVERLAP = 0.03
 """The torso runs this far (in armpit widths) under the sleeves, so that no gap opens at the seam ..."""
@@ -39,8 +39,6 @@ SEAM_TIP_PX = 3
 EDGE_SOFTNESS_PX = 0.8
 """Garment pictures are mostly shown reduced: without this their edges would be stairs."""
 BACK_RIM_PX = 4
-CAP_FROM = 1.2
-"""A sleeve whose lower edge is longer than its upper one by this factor is a cap: that edge is its opening."""
 COLLAR_LEAST = 0.14
 """Height of the strip above the neck points that is carried along, in armpit widths: holds the back of the collar."""
 TEXTURE_LIMIT_PX = 1280
@@ -157,7 +155,7 @@ def _curves(marks: UpperLandmarks, mask: BoolArray) -> tuple[TorsoCurves, Sleeve
         flat = torch.zeros(1, 2, SLEEVE_ROWS + 1, 2)
         return torso, SleeveCurves(flat, flat.clone())
     outer, inner = [], []
-    for k, sleeve in enumerate(_with_cuff(s) for s in marks.sleeves):
+    for k, sleeve in enumerate(marks.sleeves):
         upper, lower = resample(sleeve.outer, SLEEVE_ROWS + 1), resample(sleeve.inner, SLEEVE_ROWS + 1)
         upper[0], lower[0] = marks.shoulder[k], marks.armpit[k]
         outer.append(upper)
@@ -176,17 +174,6 @@ def _ridge(neck: FloatArray, tip: FloatArray, mask: BoolArray) -> FloatArray:
     return np.stack([chord[:, 0], np.where(near, top, chord[:, 1])], -1).astype(np.float32)
 
 
-def _with_cuff(sleeve: Sleeve) -> Sleeve:
-    """The sleeve itself, or, of a cap sleeve, whose opening runs into the armpit, one with that opening as its cuff."""
-    if _arc(sleeve.inner) < CAP_FROM * _arc(sleeve.outer):
-        return sleeve
-    path = np.concatenate([sleeve.outer, sleeve.inner[::-1]])
-    seam = path[-1] - path[0]
-    corner = int(np.abs((path - path[0])[:, 0] * seam[1] - (path - path[0])[:, 1] * seam[0]).argmax())
-    stub = resample(path[corner:][::-1], 32)[:3]
-    return Sleeve(outer=path[: corner + 1], inner=stub)
-
-
 def _arc(curve: FloatArray) -> float:
     return float(np.linalg.norm(np.diff(curve, axis=0), axis=1).sum())
 
@@ -200,7 +187,7 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
     middle = side.mean(0)
     sleeve, reach = np.zeros((2, 3), np.float32), 0.0
     if marks.sleeves is not None:
-        for k, s in enumerate(_with_cuff(s) for s in marks.sleeves):
+        for k, s in enumerate(marks.sleeves):
             sleeve[k] = (_arc(s.outer), _arc(s.inner), np.linalg.norm(s.outer[-1] - s.inner[-1]))
             reach += float(np.linalg.norm(s.outer[-1] - marks.shoulder[k])) / width / 2
     collar = _collar_offset(marks, width)
