@@ -114,6 +114,26 @@ class UpperLandmarks:
     """True when the shoulder is a strap (narrower than a seventh of the torso)."""
     axis_x: float
     """x of the symmetry axis."""
+    waist_share: float | None = None
+    """Of a dress: where on `side` (0 armpit, 1 hem, by height) its waist is, by seam, belt or narrowest width; None for tops."""
+
+
+@dataclass(frozen=True, slots=True)
+class LowerLandmarks:
+    """Landmarks of trousers, shorts or a skirt; px of the garment picture; index 0 is the picture's left, 1 its right."""
+
+    waist: FloatArray
+    """(2, 2) upper outer corners of the waistband."""
+    waistline: FloatArray
+    """(M, 2) the front's upper edge from waist[0] to waist[1]: below it front cloth, above it the inside of the back (or nothing)."""
+    side: FloatArray
+    """(2, K, 2) outer outline from the waist corner to the outer hem corner, evenly spaced by arc length."""
+    centre: FloatArray
+    """(K, 2) from the middle of the waistline down to the crotch, or to the middle of a skirt's hem, evenly spaced."""
+    inseam: FloatArray | None
+    """(2, K, 2) inner outline of each leg from the crotch to the inner hem corner, evenly spaced; None for skirts."""
+    axis_x: float
+    """x of the symmetry axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +149,12 @@ class GarmentReading:
     inner_back: FloatArray
     """(H, W) 0..1: the inside of the back that shows above the front neckline; goes behind the neck."""
     part: npt.NDArray[np.uint8]
-    """(H, W) 0 none, 1 torso, 2 left sleeve, 3 right sleeve (disjoint; cut from shoulder tip to armpit)."""
+    """(H, W) 0 none, 1 torso, 2 left sleeve, 3 right sleeve (disjoint; cut from shoulder tip to armpit); of lower garments
+    2 the left half and 3 the right (disjoint; cut along `centre` and between the inseams)."""
     category: Category
     category_score: float
     """0..1: how sure the category is; 1 when it was given."""
-    landmarks: UpperLandmarks
+    landmarks: UpperLandmarks | LowerLandmarks
     confidence: float
     """0..1: symmetry, clearness of the outline and of the neckline."""
     notices: tuple[Notice, ...] = field(default=())

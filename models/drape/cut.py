@@ -24,8 +24,9 @@ from models.drape.grids import (
     sleeve_grid,
     torso_grid,
 )
+from models.errors import CategoryNotSupported
 from models.masks import blur, grow, shrink
-from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, Notice, UpperLandmarks
+from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, LowerLandmarks, Notice, UpperLandmarks
 
 SEAM_OVERLAP = 0.03
 """The torso runs this far (in armpit widths) under the sleeves, so that no gap opens at the seam ..."""
@@ -105,9 +106,11 @@ class Garment:
 def cut(reading: GarmentReading, device: torch.device) -> Garment:
     """Lays grids over an upper garment and packs its texture."""
     marks = reading.landmarks
+    if isinstance(marks, LowerLandmarks):
+        raise CategoryNotSupported("Lower garments cannot be draped yet.")
     torso_curves, sleeve_curves = _curves(marks, reading.mask)
     width = float(np.linalg.norm(marks.armpit[1] - marks.armpit[0]))
-    texture, scale = _texture(reading, width)
+    texture, scale = _texture(reading, marks, width)
     return Garment(
         category=reading.category,
         confidence=reading.confidence,
@@ -207,9 +210,9 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
     )
 
 
-def _texture(reading: GarmentReading, width: float) -> tuple[Tensor, float]:
+def _texture(reading: GarmentReading, marks: UpperLandmarks, width: float) -> tuple[Tensor, float]:
     """Colour and the three alphas; a piece's alpha ends a little beyond its seam, inside the neighbouring piece."""
-    part, marks = reading.part, reading.landmarks
+    part = reading.part
     alpha = blur(reading.alpha, EDGE_SOFTNESS_PX)
     # without sleeves the whole garment, so that the antialiased rim outside the mask is kept
     sleeves, torso = np.zeros_like(alpha), np.ones_like(alpha)
