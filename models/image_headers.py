@@ -64,8 +64,10 @@ AVIF_BRANDS = frozenset({b"avif", b"avis"})
 def sniff(data: bytes) -> Format:
     """The type by its first bytes; a file name or a declared media type is never asked.
 
-    Raises UnsupportedImage when it is none that is read.
+    Raises UnsupportedImage when it is none that is read, BrokenImage when there is nothing.
     """
+    if not data:
+        raise BrokenImage("The file is empty.")
     if data[:3] == b"\xff\xd8\xff":
         return Format.JPEG
     if data[:8] == b"\x89PNG\r\n\x1a\n":

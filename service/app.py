@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.datastructures import MutableScopeHeaders
+from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import License, Tag
 from litestar.types import Message, Scope
@@ -33,6 +34,25 @@ logger = logging.getLogger(__name__)
 
 PURGE_EVERY_S = 15.0
 """How long a photo may outlive its expiry in memory when nobody asks for anything."""
+
+
+class Application(Litestar):
+    """Answers HEAD wherever it answers GET, with the same headers and no body: load balancers ask so."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await super().__call__(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                if message.get("more_body"):
+                    return
+                message = {**message, "body": b""}
+            await send(message)
+
+        get: Any = {**scope, "method": "GET"}
+        await super().__call__(get, receive, send_head)
 
 
 def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
@@ -59,7 +79,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
     async def count(request: Request[Any, Any, Any]) -> None:
         metrics.answered(request.scope["path_template"], "ok")
 
-    return Litestar(
+    return Application(
         route_handlers=[
             try_ons(dresser, UploadMemory(int(settings.upload_memory_mb * MEGA)), metrics, settings),
             health(readiness, metrics, engine.version, engine.device),
@@ -68,6 +88,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
         ],
         lifespan=[lifespan],
         exception_handlers=exception_handlers(metrics.answered),
+        after_request=_no_foreign_page,
         after_response=count,
         before_send=[_harden],
         openapi_config=_document(),
@@ -97,6 +118,13 @@ async def _forget(dresser: Dresser[Any, Any], cache: Cache) -> None:
             cache.purge()
 
 
+async def _no_foreign_page(response: Response[Any]) -> Response[Any]:
+    """Litestar has a page of its own for what is not there under /schema."""
+    if response.status_code == 404:
+        raise NotFoundException
+    return response
+
+
 async def _harden(message: Message, scope: Scope) -> None:
     """Headers that belong to every answer."""
     if message["type"] != "http.response.start":
@@ -104,6 +132,9 @@ async def _harden(message: Message, scope: Scope) -> None:
     headers = MutableScopeHeaders.from_message(message)
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
+    methods = headers.get("Allow", "").split(", ")
+    if "GET" in methods and "HEAD" not in methods:
+        headers["Allow"] = ", ".join([*methods, "HEAD"])  # see Application
     if scope["path"].startswith("/schema") and "Content-Security-Policy" not in headers:
         headers["Content-Security-Policy"] = DOCUMENTATION_POLICY
 

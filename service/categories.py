@@ -14,5 +14,6 @@ def parse_categories(words: Sequence[str], count: int) -> list[Category | None]:
         if word != "auto" and word not in set(Category):
             raise ValueError(f"The category must be one of auto, {', '.join(Category)}, not {word!r}.")
     if len(words) not in (1, count):
-        raise ValueError(f"There are {count} garments and {len(words)} categories: give one for each, or one for all.")
+        garments = "1 garment" if count == 1 else f"{count} garments"
+        raise ValueError(f"For {garments} came {len(words)} categories: give one for each garment, or one for all.")
     return [None if word == "auto" else Category(word) for word in (words * count if len(words) == 1 else words)]

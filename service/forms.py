@@ -7,23 +7,26 @@ are checked chunk by chunk, so that a body without a declared length is stopped 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar import Request
 from litestar.exceptions import ClientException
+from litestar.types import HTTPReceiveMessage, WebSocketReceiveMessage
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser  # type: ignore[import-untyped]
 
 from models.errors import ImageTooLarge
 from service.errors import InvalidRequest, RequestTooLarge, UploadTimeout, WrongMediaType
+
+T = TypeVar("T")
 
 MAX_TEXT_BYTES = 1000
 """Of a field that is no file: a word or two."""
 
 
 class ClientGone(ClientException):
-    """The client closed the connection before the body was complete; nobody reads the answer."""
+    """The client closed the connection before it was answered; nobody reads what is said now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class FormLimits:
     max_file_bytes: int
     max_parts: int
     timeout_s: float
+    """Of the whole body."""
+    idle_timeout_s: float
+    """Between two pieces of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ async def read_form(
         async with asyncio.timeout(limits.timeout_s):
             return await _parse(_chunks(request, limits, take), boundary, files, texts, limits)
     except TimeoutError:
-        raise UploadTimeout(f"The upload did not end within {limits.timeout_s:.0f} seconds.") from None
+        raise UploadTimeout(f"The upload did not end within {limits.timeout_s:g} seconds.") from None
     except ParserLimitReached:
         raise InvalidRequest("The form has too many parts, or a part has too many headers.") from None
     except MultipartError:
@@ -79,7 +85,7 @@ def _too_large(limits: FormLimits) -> RequestTooLarge:
 async def _chunks(request: Request[Any, Any, Any], limits: FormLimits, take: Callable[[int], None]) -> AsyncIterator[bytes]:
     total = 0
     while True:
-        event = await request.receive()
+        event = await _next(request, limits.idle_timeout_s)
         if event["type"] != "http.request":
             raise ClientGone("The connection was closed during the upload.")
         body = event["body"]
@@ -90,6 +96,36 @@ async def _chunks(request: Request[Any, Any, Any], limits: FormLimits, take: Cal
         yield body
         if not event["more_body"]:
             return
+
+
+async def _next(request: Request[Any, Any, Any], timeout_s: float) -> HTTPReceiveMessage | WebSocketReceiveMessage:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await request.receive()
+    except TimeoutError:
+        raise UploadTimeout(f"Nothing more of the upload came for {timeout_s:g} seconds.") from None
+
+
+async def while_connected(request: Request[Any, Any, Any], work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives; it is cancelled when the client goes, for nobody would read its answer. To be called after `read_form`.
+
+    Raises ClientGone, and what `work` raises.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGone("The connection was closed before the answer.")
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _gone(request: Request[Any, Any, Any]) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _parse(chunks: AsyncIterator[bytes], boundary: str, files: frozenset[str], texts: frozenset[str], limits: FormLimits) -> Form:

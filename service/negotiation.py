@@ -1,7 +1,12 @@
-"""Which of the offered media types a client's Accept header prefers (RFC 9110, section 12.5.1)."""
+"""Which of the offered media types a client's Accept header prefers (RFC 9110, section 12.5.1).
+
+One rule for what is malformed: such a part of the header is ignored, whatever is wrong with it, and a header without any
+well-formed part is as good as none. Only a well-formed wish that cannot be met makes an answer not acceptable.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +31,7 @@ class MediaRange:
 def best(accept: str | None, offered: Sequence[str]) -> str | None:
     """The offered type with the highest q; of equal ones the first offered. None when none is acceptable.
 
-    No header, or none of it understood, accepts everything.
+    No header, or one without a well-formed part, accepts everything.
     """
     ranges = [media for part in (accept or "").split(",") if (media := _parse(part)) is not None] or [MediaRange("*", "*", 1.0)]
     quality, _, choice = max((_quality(ranges, media_type), -order, media_type) for order, media_type in enumerate(offered))
@@ -38,17 +43,21 @@ def _quality(ranges: Sequence[MediaRange], media_type: str) -> float:
     return q if specificity >= 0 else 0.0
 
 
+NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"
+MEDIA_RANGE = re.compile(rf"({NAME})/({NAME})")
+WEIGHT = re.compile(r"0(\.\d*)?|1(\.0*)?")
+
+
 def _parse(part: str) -> MediaRange | None:
     name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-    main, slash, sub = name.partition("/")
-    if not (slash and main and sub):
+    found = MEDIA_RANGE.fullmatch(name)
+    if found is None or (found[1] == "*" and found[2] != "*"):
         return None
     q = 1.0
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
-            try:
-                q = min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                q = 0.0
-    return MediaRange(main, sub, q)
+            if WEIGHT.fullmatch(value.strip()) is None:
+                return None
+            q = float(value)
+    return MediaRange(found[1], found[2], q)

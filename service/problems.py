@@ -18,7 +18,8 @@ from litestar.openapi.spec import Example
 from litestar.types import ExceptionHandlersMap
 
 from models.errors import MuslinError
-from service.errors import InputRejected, ServiceError
+from service.errors import InputRejected, ServiceError, UploadTimeout
+from service.forms import ClientGone
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +152,8 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
     def from_service(request: Request[Any, Any, Any], error: ServiceError) -> Response[Problem]:
         errors = () if error.field is None else (FieldError(error.field, error.detail),)
         headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        if isinstance(error, UploadTimeout):
+            headers["Connection"] = "close"  # RFC 9110, 15.5.9: the rest of the body is not waited for
         return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug, headers)
 
     def from_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
@@ -163,6 +166,10 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
             request, _problem(kind, detail.get(error.status_code, "The request cannot be understood.")), kind.slug, error.headers
         )
 
+    def from_gone(request: Request[Any, Any, Any], error: ClientGone) -> Response[Problem]:
+        """Nobody reads it; it is counted apart from what clients do wrong."""
+        return respond(request, _problem(PROBLEM_TYPES["invalid-request"], error.detail), "client-gone")
+
     def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
         """The log gets the traceback (lines of code, no values), the client nothing of it."""
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -173,6 +180,7 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
         MuslinError: from_models,
         InputRejected: from_input,
         ServiceError: from_service,
+        ClientGone: from_gone,
         HTTPException: from_framework,
         Exception: from_bug,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from litestar import Litestar
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from models.interface import EngineProtocol
 from service.app import create_app
@@ -19,11 +21,54 @@ SHUTDOWN_S = 30
 """Requests under way get so long to finish."""
 
 
-def configure(app: Litestar) -> uvicorn.Config:
+def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
     """No access log (addresses are personal data), no Server header, no logging set-up of uvicorn's own."""
     return uvicorn.Config(
-        app, lifespan="on", access_log=False, server_header=False, log_config=None, timeout_graceful_shutdown=SHUTDOWN_S, backlog=BACKLOG
+        app,
+        http=_patient(settings.upload_idle_timeout_s, settings.upload_timeout_s + settings.upload_idle_timeout_s),
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        backlog=BACKLOG,
     )
+
+
+def _patient(head_s: float, message_s: float) -> type[HttpToolsProtocol]:
+    """uvicorn's HTTP, which itself waits for ever: it closes a connection whose request has no complete head after `head_s`, or is not
+    complete after `message_s`. A handler that reads the body gives up before that, with an answer (`service.forms`).
+    """
+
+    class Patient(HttpToolsProtocol):
+        _hang_up: asyncio.TimerHandle | None = None
+
+        def _give(self, seconds: float | None) -> None:
+            if self._hang_up is not None:
+                self._hang_up.cancel()
+            self._hang_up = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+            super().connection_made(transport)
+            self._give(head_s)
+
+        def on_message_begin(self) -> None:
+            self._give(head_s)
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._give(message_s)
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._give(None)
+            super().on_message_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._give(None)
+            super().connection_lost(exc)
+
+    return Patient
 
 
 def serve(
@@ -44,7 +89,7 @@ def serve(
     shown, at = listener.getsockname()[:2]
     address = f"http://[{shown}]:{at}" if ":" in shown else f"http://{shown}:{at}"
     announce(address)
-    uvicorn.Server(configure(create_app(settings, make_engine(settings)))).run(sockets=[listener])
+    uvicorn.Server(configure(create_app(settings, make_engine(settings)), settings)).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

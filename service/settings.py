@@ -55,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Uploads held in memory at the same time, of all requests together."""
     codec_threads: Count = 2
     upload_timeout_s: Positive = 60
+    """All of a request's body must have come."""
+    upload_idle_timeout_s: Positive = 10
+    """So long nothing may come: neither the first line of a request nor a piece of its body."""
     request_timeout_s: Positive = 30
     """From the end of the upload to the answer."""
 

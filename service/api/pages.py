@@ -14,9 +14,12 @@ from typing import Any, Final
 from litestar import MediaType, Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader
 from litestar.exceptions import NotFoundException
+from litestar.file_system import BaseLocalFileSystem
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.params import FromPath
 from litestar.static_files import create_static_files_router
+from litestar.types import PathType
+from litestar.types.file_types import FileInfo
 
 from service.negotiation import best
 from service.problems import PROBLEM_TYPES, ProblemType
@@ -63,11 +66,22 @@ def pages(settings: Settings) -> Router:
     files = create_static_files_router(
         "/static",
         directories=[WEB],
+        file_system=WebFiles(),
         name="static",
         cache_control=CacheControlHeader(max_age=ASSET_MAX_AGE_S, public=True),
         include_in_schema=False,
     )
     return Router("/", route_handlers=[demo, favicon, problem, files])
+
+
+class WebFiles(BaseLocalFileSystem):
+    """What cannot be the name of a file is not there: with a NUL in it, too long, or below something that is no folder."""
+
+    async def info(self, path: PathType, **kwargs: Any) -> FileInfo:
+        try:
+            return await super().info(path, **kwargs)
+        except (OSError, ValueError):
+            raise FileNotFoundError from None
 
 
 def _privacy(settings: Settings) -> str:

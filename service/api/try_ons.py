@@ -14,7 +14,7 @@ from service.api.try_on_document import RESPONSES, TryOnOperation
 from service.categories import parse_categories
 from service.dressing import MEDIA_TYPES, Answer, Dresser, GarmentUpload, Order
 from service.errors import InvalidRequest, NotAcceptable
-from service.forms import Form, FormLimits, read_form
+from service.forms import Form, FormLimits, read_form, while_connected
 from service.metrics import Metrics
 from service.negotiation import best
 from service.settings import MEGA, Settings
@@ -32,6 +32,7 @@ def try_ons(dresser: Dresser[Any, Any], uploads: UploadMemory, metrics: Metrics,
         max_file_bytes=int(settings.max_image_mb * MEGA),
         max_parts=1 + 2 * settings.max_garments + len(TEXTS),
         timeout_s=settings.upload_timeout_s,
+        idle_timeout_s=settings.upload_idle_timeout_s,
     )
 
     @post("/", status_code=200, operation_class=TryOnOperation, responses=RESPONSES, summary="Try garments on", request_max_body_size=None)
@@ -46,7 +47,7 @@ def try_ons(dresser: Dresser[Any, Any], uploads: UploadMemory, metrics: Metrics,
         with uploads.lease() as take:
             form = await read_form(request, FILES, TEXTS, limits, take)
             encoding, as_record = _negotiate(accept, _one(form, "format"))
-            answer = await dresser.dress(_order(form, encoding, settings.max_garments))
+            answer = await while_connected(request, dresser.dress(_order(form, encoding, settings.max_garments)))
         metrics.dressed(answer.timings_ms, answer.cache_status, answer.dressed.confidence)
         return _record(answer) if as_record else _picture(answer)
 

@@ -218,7 +218,6 @@ def test_a_cut_file_is_broken(kind: Format, share: float) -> None:
 @pytest.mark.parametrize(
     "data,word",
     [
-        (b"", "picture"),
         (b"hello", "picture"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
@@ -229,6 +228,11 @@ def test_a_cut_file_is_broken(kind: Format, share: float) -> None:
 def test_what_is_no_picture_is_named(data: bytes, word: str) -> None:
     with pytest.raises(UnsupportedImage, match=word):
         decode(data)
+
+
+def test_an_empty_file_is_called_empty() -> None:
+    with pytest.raises(BrokenImage, match="empty"):
+        decode(b"")
 
 
 def png_header(width: int, height: int) -> bytes:

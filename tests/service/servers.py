@@ -30,8 +30,9 @@ def free_port() -> int:
 @contextlib.contextmanager
 def serving(engine: EngineProtocol[Any, Any], settings: Settings | None = None) -> Iterator[str]:
     """The service in a thread; gives its address."""
-    app = create_app(settings or Settings(), engine)
-    server = uvicorn.Server(configure(app))
+    settings = settings or Settings()
+    app = create_app(settings, engine)
+    server = uvicorn.Server(configure(app, settings))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
     thread.start()

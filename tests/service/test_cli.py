@@ -81,7 +81,10 @@ def test_try_on_explains(folder: Path, engine: FakeEngine) -> None:
         (("c.png", "x.png", "-o", "o.png"), "c.png: This is not a picture"),
         (("a.png", "x.png", "-o", "o.bmp"), "o.bmp: the picture's name must end in"),
         (("a.png", "x.png", "-o", "no/such/o.png"), "no/such: there is no such folder."),
-        (("a.png", "x.png", "-o", "o.png", "--category", "upper", "--category", "lower"), "1 garments and 2 categories"),
+        (
+            ("a.png", "x.png", "-o", "o.png", "--category", "upper", "--category", "lower"),
+            "For 1 garment came 2 categories: give one for each garment, or one for all.",
+        ),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(

@@ -6,6 +6,7 @@ import threading
 import time
 
 import httpx
+import pytest
 
 from models.errors import AssetError
 from models.interface import EngineProtocol
@@ -71,3 +72,20 @@ def test_every_answer_is_hardened(shared: httpx.Client) -> None:
 def test_static_files_stay_in_their_folder(shared: httpx.Client) -> None:
     for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static//etc/passwd"):
         assert shared.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/health/live", "/health/ready", "/metrics", "/schema", "/schema/openapi.json", "/static/app.js"])
+def test_head_is_answered_like_get(shared: httpx.Client, path: str) -> None:
+    got, head = shared.get(path), shared.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert len(got.content) > 0
+    assert head.headers["content-type"] == got.headers["content-type"]
+    if path != "/metrics":  # it grows
+        assert head.headers["content-length"] == str(len(got.content))
+
+
+def test_where_head_is_possible_allow_says_so(shared: httpx.Client) -> None:
+    assert {"GET", "HEAD"} <= set(shared.delete("/health/live").headers["allow"].split(", "))
+    refused = shared.head("/v1/try-ons")
+    assert (refused.status_code, refused.content) == (405, b"")
+    assert "HEAD" not in refused.headers["allow"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -109,7 +110,7 @@ def gif_of_60000_squared() -> bytes:
 @pytest.mark.parametrize(
     "data,slug",
     [
-        (b"", "unsupported-image"),
+        (b"", "broken-image"),
         (b"hello", "unsupported-image"),
         (encode(drawn(1), "png")[:-200], "broken-image"),
         (gif_of_60000_squared(), "image-too-large"),
@@ -176,6 +177,16 @@ def test_an_answer_that_nobody_accepts_is_refused_before_the_upload(shared: http
 
 def test_unknown_addresses_and_methods(shared: httpx.Client) -> None:
     assert_problem(shared.get("/v1/nothing"), "not-found")
+    for path in (
+        "/static/a%00b",
+        f"/static/{'a' * 400}",
+        "/static/app.js/x",
+        "/static/",
+        "/schema/nope",
+        "/schema/nope.json",
+        "/schema/a/b",
+    ):
+        assert_problem(shared.get(path), "not-found")
     wrong = shared.get("/v1/try-ons")
     assert_problem(wrong, "method-not-allowed")
     assert "POST" in wrong.headers["allow"]
@@ -203,15 +214,48 @@ def test_uploads_of_all_together_are_bounded(photo: bytes, garment: bytes) -> No
         assert post(client, form(photo, garment)).status_code == 200  # all given back
 
 
-def test_an_upload_that_does_not_end(garment: bytes) -> None:
+@pytest.mark.parametrize(
+    "settings,words", [(Settings(upload_timeout_s=0.2), "within 0.2 seconds"), (Settings(upload_idle_timeout_s=0.2), "for 0.2 seconds")]
+)
+def test_an_upload_that_does_not_end(settings: Settings, words: str) -> None:
     def slow() -> Iterator[bytes]:
         yield b"--x\r\n"
         time.sleep(0.6)
         yield b"--x--"
 
-    with serving(FakeEngine(), Settings(upload_timeout_s=0.2)) as address, httpx.Client(base_url=address) as client:
+    with serving(FakeEngine(), settings) as address, httpx.Client(base_url=address) as client:
         answer = client.post("/v1/try-ons", content=slow(), headers={"Content-Type": "multipart/form-data; boundary=x"})
-        assert_problem(answer, "upload-timeout")
+        assert words in assert_problem(answer, "upload-timeout")["detail"]
+        assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /v1/try-ons HTTP/1.1\r\nHost: x\r\n",
+        b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+        b"POST /v1/try-ons HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nContent-Type: text/plain\r\n\r\n",
+    ],
+    ids=["nothing", "half a head", "body of a GET", "body that is refused at once"],
+)
+def test_no_connection_is_held_open_by_dripping(sent: bytes) -> None:
+    with serving(FakeEngine(), Settings(upload_timeout_s=0.5, upload_idle_timeout_s=0.5)) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 0.1) as connection:
+            connection.sendall(sent)
+            begin = time.monotonic()
+            while time.monotonic() - begin < 5:
+                try:
+                    if sent:
+                        connection.sendall(b"x")
+                    if not connection.recv(10_000):
+                        break
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+            assert time.monotonic() - begin < 3
 
 
 def test_one_more_than_the_queue_holds_is_told_to_come_back(garment: bytes) -> None:
@@ -264,6 +308,30 @@ def test_a_deadline_that_passes_takes_waiting_work_along(garment: bytes) -> None
         time.sleep(0.3)
         assert engine.calls.count("try_on") == 1  # the one that ran; the other three never began
         assert post(client, form(encode(drawn(9), "png"), garment)).status_code == 200
+
+
+def test_work_of_a_client_that_has_gone_is_not_done(garment: bytes) -> None:
+    engine = FakeEngine(gate=threading.Event())
+    assert engine.gate is not None
+    with serving(engine) as address, httpx.Client(base_url=address, timeout=20) as client, ThreadPoolExecutor(4) as pool:
+        stays = pool.submit(post, client, form(encode(drawn(1), "png"), garment))
+        while "try_on" not in engine.calls:
+            time.sleep(0.01)
+
+        def leave(seed: int) -> None:
+            with httpx.Client(base_url=address) as hasty, pytest.raises(httpx.ReadTimeout):
+                post(hasty, form(encode(drawn(seed), "png"), garment), timeout=0.4)
+
+        list(pool.map(leave, (5, 6)))
+        while "muslin_in_flight 1.0" not in client.get("/metrics").text:
+            time.sleep(0.02)
+        before = engine.calls.count("read_person")
+        engine.gate.set()
+        assert stays.result().status_code == 200
+        assert post(client, form(encode(drawn(9), "png"), garment)).status_code == 200
+        assert engine.calls.count("try_on") == 2  # those of the two who stayed
+        assert engine.calls.count("read_person") == before + 1
+        assert 'muslin_requests_total{outcome="client-gone",route="/v1/try-ons"} 2.0' in client.get("/metrics").text
 
 
 def test_problems_are_counted_by_type(client: httpx.Client, photo: bytes, garment: bytes) -> None:
