@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.masks import enlarge
-from models.person.body import ROW_COUNT, ROW_SPAN, WAIST_COUNT, WAIST_TO, Body, arm_coordinates
+from models.person.body import ROW_COUNT, ROW_SPAN, WAIST_COUNT, WAIST_TO, Body
+from models.person.limbs import arm_coordinates
 from models.types import FloatArray
 
 NO_WAIST = -1e4

@@ -10,7 +10,7 @@ from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import bare_and_layer
 from models.masks import AnyMask, blur, close, enlarge, ramp, reduce, shrink
-from models.person.body import ROW_COUNT, Body
+from models.person.body import TRUNK_ROWS, Body
 from models.types import FloatArray, Label, PersonParse, Picture
 
 FILL_LONG_SIDE_PX = 512
@@ -78,7 +78,7 @@ def _chest(where: Coordinates) -> FloatArray:
 def _trunk_mask(body: Body, size: tuple[int, int]) -> FloatArray:
     """(H, W) 0..1: neck, shoulders and trunk down to the end of the measured rows; size (w, h) px."""
     unit = body.unit_px
-    rows = slice(ROW_COUNT // 8, ROW_COUNT)
+    rows = slice(TRUNK_ROWS // 8, TRUNK_ROWS)
     reach = body.side[:, rows, None] * SIDE_SHARE
     left = body.row_middle[rows] - body.row_right[rows] * reach[0]
     right = body.row_middle[rows] + body.row_right[rows] * reach[1]

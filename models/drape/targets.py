@@ -15,7 +15,8 @@ from torch import Tensor
 
 from models.drape.cut import Measures
 from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves
-from models.person.body import ARM_COUNT, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, Body
+from models.person.body import ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, Body
+from models.person.limbs import LIMB_COUNT
 from models.types import Tuck
 
 SCALE_SLEEVED, SCALE_SLEEVELESS, SCALE_STRAPS = 0.91, 1.02, 0.92
@@ -96,9 +97,9 @@ class Frame:
     joints: Tensor
     """(B, 2, 4, 2)."""
     radius: Tensor
-    """(B, 2, ARM_COUNT)."""
+    """(B, 2, LIMB_COUNT)."""
     arm_outline: Tensor
-    """(B, 2, 2, ARM_COUNT) px from the bones to the silhouette, outward and inward, negative where unseen."""
+    """(B, 2, 2, LIMB_COUNT) px from the bones to the silhouette, outward and inward, negative where unseen."""
     sleeve_end: Tensor
     """(B, 2)."""
     waist: Tensor
@@ -360,7 +361,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     def half_width(distance: Tensor, side_ease: float, edge: int) -> Tensor:
         d = distance
         place = torch.where(d < length1[..., None], d / length1[..., None], 1 + (d - length1[..., None]) / length2[..., None])
-        at_sample = place.clamp(0, 2) / 2 * (ARM_COUNT - 1)
+        at_sample = place.clamp(0, 2) / 2 * (LIMB_COUNT - 1)
         bare = sample(frame.radius, at_sample)
         ease = torch.minimum((half_cuff[..., None] - bare).clamp_min(0), CUFF_EASE[0] * unit[..., None]) * side_ease
         head = torch.minimum(torch.maximum(SLEEVE_TOP * unit[..., None], bare), bare * 1.6)

@@ -1,4 +1,4 @@
-"""Measures a body in a photo: the frame, the outline and the arms that garments are draped on.
+"""Measures a body in a photo: the frame, the outline and the limbs that garments are draped on.
 
 Everything is in px of the photo; index 0 is the picture's left, 1 its right. Lengths that do not depend on the
 size of the picture are given in *units*: the distance of the shoulder joints, but at least half the trunk
@@ -12,32 +12,43 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.errors import BodyNotVisible
-from models.types import FloatArray, Label, LabelMap, PersonParse, Pose
+from models.person.limbs import (
+    ARM_NEAR,
+    ARM_OUTLINE_TO,
+    ARM_RADII,
+    LEG_OUTLINE_TO,
+    LEG_RADII,
+    Arm,
+    Leg,
+    across,
+    arm_coordinates,
+    cloth_end,
+    first,
+    limb_outline,
+    limb_radius,
+    look_up,
+    outward_normals,
+    usual_radius,
+)
+from models.types import BoolArray, FloatArray, Label, LabelMap, PersonParse, Pose
 
 SHOULDERS, ELBOWS, WRISTS, FINGERS, HIPS, KNEES = (11, 12), (13, 14), (15, 16), (19, 20), (23, 24), (25, 26)
+ANKLES, TOES = (27, 28), (31, 32)
 NOSE, MOUTH = 0, (9, 10)
 
-ROW_COUNT = 96
-"""Rows on which the outline of the trunk is measured ..."""
-ROW_SPAN = 3.0
-"""... from the shoulder line down to this many units (a tunic's hem)."""
+ROW_COUNT = 146
+"""Rows on which the outline of trunk and legs is measured ..."""
+ROW_SPAN = 4.6
+"""... from the shoulder line down to this many units (the ankles of a person who stands)."""
+TRUNK_ROWS = 96
+"""So many of them (3 units) may be covered by a top, a tunic included."""
 TOP_COUNT = 33
 TOP_FROM, TOP_TO = 0.14, 0.78
 """Distances from the middle, in units, between which the height of the shoulder is measured."""
-ARM_COUNT = 49
-"""Samples along an arm, from the shoulder joint (0) over the elbow (1) to the wrist (2)."""
 WAIST_COUNT = 65
 WAIST_TO = 0.62
 """The waist line is measured to this many units on either side of the trunk's axis."""
 
-ARM_RADII = (0.122, 0.098, 0.062)
-"""Usual half widths of a bare arm at shoulder, elbow and wrist, in units."""
-STEADY = 3
-"""Outlines of arms are running medians over this many samples to either side."""
-ARM_FACTOR = (0.75, 1.6)
-"""Arms differ from the usual by at most these factors."""
-OUTLINE_TO = 0.46
-"""The silhouette beside an arm is looked for up to this far from the bone."""
 ELBOW_VISIBLE, HIDDEN_FROM = 0.5, 0.6
 """MediaPipe's visibility from which an elbow is seen; of an arm whose elbow is not, the rest from here on is ignored."""
 SIDE_FROM, SIDE_TO, SIDE_USUAL = 0.25, 0.95, 0.55
@@ -46,29 +57,21 @@ ARM_STARTS_AT = 0.38
 """Nearer to the axis than this a hand or forearm lies in front of the trunk and is not its edge."""
 CLOTH_BEHIND_ARM = 0.03
 """A sleeved arm beside the trunk hides this much of the trunk's own edge."""
+KNEE_VISIBLE = 0.5
+"""MediaPipe's visibility from which a knee inside the picture is seen."""
+THIGH_USUAL, SHIN_USUAL, THIGH_LEAST = 0.82, 0.80, 0.45
+"""Bones of a leg that is not in the picture, in trunk lengths, when MediaPipe's guess of its thigh is shorter than the last."""
+LEGS_FROM, LEGS_TO = 0.25, 1.6
+"""From this far below the hips (units) the legs' silhouette bounds the outline too; it reaches at most so far from the axis."""
+LEGS_BEND = 0.3
+"""The axis turns from the trunk's to the legs' direction over this many units round the hips."""
+STANDING = 0.5
+"""The axis follows thighs that run down at least this many trunk lengths; those of a seated person tell no direction."""
 TIP_OUT, TIP_UP = 0.025, 0.012
 """A set-in sleeve's seam lies this much outside and above where the joint's vertical leaves the body."""
 TIP_HEIGHT = (0.06, 0.18)
 TOP_USUAL = ((0.22, 0.29), (0.50, 0.10))
 """Usual height of the shoulder above the joint line at two distances from the middle; used where hair hides it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """One arm as a chain shoulder - elbow - wrist, sampled at `ARM_COUNT` places from 0 (shoulder) to 2 (wrist)."""
-
-    joints: FloatArray
-    """(4, 2) shoulder, elbow, wrist, finger base."""
-    radius: FloatArray
-    """(ARM_COUNT,) px half width of the bare arm, fitted to visible skin."""
-    outline: FloatArray
-    """(2, ARM_COUNT) px from the bone to the silhouette, away from the trunk and towards it; negative where unseen."""
-    sleeve_end: float
-    """0..2: where the worn sleeve ends on the arm; 0 without sleeve."""
-    in_front: bool
-    """True when the forearm is nearer to the camera than the trunk."""
-    visible: bool
-    """False where the elbow is hidden, mostly behind the trunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +95,17 @@ class Body:
     """Distance from the nose to the chin."""
     nose: FloatArray
     arms: tuple[Arm, Arm]
+    legs: tuple[Leg, Leg]
     tip: FloatArray
     """(2, 2) top of the shoulders where a set-in sleeve begins."""
     top: FloatArray
     """(2, TOP_COUNT) px height of the shoulder over the joint line at distances TOP_FROM..TOP_TO from the middle."""
     row_middle: FloatArray
-    """(ROW_COUNT, 2) the trunk's axis."""
+    """(ROW_COUNT, 2) the trunk's axis, and from the hips on the legs'."""
     row_right: FloatArray
     """(ROW_COUNT, 2) unit vectors across the trunk."""
     side: FloatArray
-    """(2, ROW_COUNT) px from the axis to the trunk's outline as worn."""
+    """(2, ROW_COUNT) px from the axis to the outline of trunk and legs as worn."""
     waist: FloatArray
     """(WAIST_COUNT,) px below the shoulder line (along the axis) where the lower garment begins."""
     waist_known: bool
@@ -137,19 +141,22 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
     for k in (0, 1):
         joints = np.stack([shoulder[k], elbow[k], wrist[k], finger[k]])
         index = (SHOULDERS[order[k]], ELBOWS[order[k]], WRISTS[order[k]])
-        radius = _arm_radius(labels, joints, unit)
+        radius = limb_radius(labels, joints, usual_radius(ARM_RADII, unit), unit)
+        own_labels = (Label.SKIN, Label.UPPER)
         arms.append(
             Arm(
                 joints=joints,
                 radius=radius,
-                outline=_arm_outline(labels, joints, (-1, 1)[k] * right, unit),
-                sleeve_end=_sleeve_end(labels, joints, radius),
+                outline=limb_outline(labels, joints, (-1, 1)[k] * right, own_labels, ARM_OUTLINE_TO * unit, 0.006 * unit, None),
+                sleeve_end=cloth_end(labels, joints, radius, (Label.UPPER,)),
                 in_front=bool(pose.depth[index[2]] < depth),
                 visible=bool(pose.visibility[index[1]] > ELBOW_VISIBLE),
             )
         )
     both = (arms[0], arms[1])
-    row_middle, row_right = _rows(middle, hip_middle, right, hip, unit)
+    knee, ankle, toes = pair(KNEES), pair(ANKLES), pair(TOES)
+    legs = _legs(labels, pose, order, np.stack([hip, knee, ankle, toes], 1), both, -up * trunk_px, unit)
+    row_middle, row_right = _rows(middle, hip_middle, right, hip, np.mean([leg.joints[1] for leg in legs], axis=0), unit)
     tip = np.stack([_tip(labels, shoulder[k], (-1, 1)[k] * right, over, unit) for k in (0, 1)])
     top = np.stack([_top(labels, middle, (-1, 1)[k] * right, over, unit) for k in (0, 1)])
     for k in (0, 1):  # the tip lies on the shoulder's measured top
@@ -158,6 +165,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         own = float((tip[k] - middle) @ over)
         tip[k] += over * (np.clip(height, TIP_HEIGHT[0] * unit, TIP_HEIGHT[1] * unit) - own)
     side = np.stack([_side(labels, row_middle, (-1, 1)[k] * row_right, both[k], unit) for k in (0, 1)])
+    side = _with_legs(side, legs, row_middle, row_right, hip_middle, right, unit)
     waist, waist_known, spread, ratio = _waist(labels, both, row_middle, row_right, trunk_px, unit)
     mouth = pose.xy[list(MOUTH)].mean(0)
     chin = pose.xy[NOSE] + (mouth - pose.xy[NOSE]) * 2.2
@@ -174,6 +182,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         face_px=max(float(np.linalg.norm(chin - pose.xy[NOSE])), 0.18 * unit),
         nose=pose.xy[NOSE].astype(np.float32),
         arms=both,
+        legs=legs,
         tip=tip.astype(np.float32),
         top=top.astype(np.float32),
         row_middle=row_middle,
@@ -186,22 +195,76 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
     )
 
 
-def look_up(labels: LabelMap, points: FloatArray) -> LabelMap:
-    """Labels at `points` (..., 2); beyond the picture the nearest pixel's."""
+def _legs(
+    labels: LabelMap, pose: Pose, order: tuple[int, int], chain: FloatArray, arms: tuple[Arm, Arm], down: FloatArray, unit: float
+) -> tuple[Leg, Leg]:
+    """Both legs; `chain` (2, 4, 2) hip, knee, ankle, toes; `down` (2,) px from the shoulders to the hips."""
     height, width = labels.shape
-    x = np.clip(np.rint(points[..., 0]), 0, width - 1).astype(np.intp)
-    y = np.clip(np.rint(points[..., 1]), 0, height - 1).astype(np.intp)
-    found: LabelMap = labels[y, x]
-    return found
+    trunk = float(np.linalg.norm(down))
+    joints = chain.astype(np.float32).copy()
+    seen = []
+    for k in (0, 1):
+        x, y = joints[k, 1]
+        seen.append(bool(pose.visibility[KNEES[order[k]]] > KNEE_VISIBLE and 0 <= x < width and 0 <= y < height))
+        if not seen[k] and (joints[k, 1] - joints[k, 0]) @ down < THIGH_LEAST * trunk * trunk:
+            joints[k, 1] = joints[k, 0] + THIGH_USUAL * down
+            joints[k, 2] = joints[k, 1] + SHIN_USUAL * down
+            joints[k, 3] = joints[k, 2] + 0.15 * down
+    box = _box(joints, LEG_OUTLINE_TO * unit, (height, width))
+    blocked = _on_arms(arms, box, (height, width))
+    near = [float(pose.depth[KNEES[order[k]]] + pose.depth[ANKLES[order[k]]]) for k in (0, 1)]
+    outward = joints[0, 0] - joints[1, 0]
+    bones = [across(joints[k])[0] for k in (0, 1)]
+    legs = []
+    for k in (0, 1):
+        apart = np.linalg.norm(bones[k][:, None] - bones[1 - k][None], axis=2).min(1)
+        radius = limb_radius(labels, joints[k], usual_radius(LEG_RADII, unit), unit)
+        own = (Label.SKIN, Label.LOWER, Label.UPPER)
+        sign = 1 if k == 0 else -1
+        outline = limb_outline(labels, joints[k], sign * outward, own, LEG_OUTLINE_TO * unit, 0.008 * unit, blocked)
+        # beyond the middle between the legs it is the other one's, or a skirt's
+        outline[1] = np.where(outline[1] > 0.6 * apart, -1, outline[1])
+        legs.append(
+            Leg(
+                joints=joints[k],
+                radius=radius,
+                outline=outline,
+                cloth_end=cloth_end(labels, joints[k], radius, (Label.LOWER, Label.UPPER)),
+                in_front=near[k] <= near[1 - k],
+                visible=seen[k],
+            )
+        )
+    return legs[0], legs[1]
 
 
-def first(hits: np.ndarray, otherwise: int) -> np.ndarray:
-    """Index of the first True along the last axis, `otherwise` where there is none."""
-    return np.where(hits.any(-1), hits.argmax(-1), otherwise)
+def _box(points: FloatArray, margin: float, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a picture of `size` (H, W) that hold all `points` (..., 2) and `margin` px around them."""
+    flat = points.reshape(-1, 2)
+    low, high = flat.min(0) - margin, flat.max(0) + margin
+    x0, y0 = (int(np.clip(v, 0, n - 1)) for v, n in zip(low, size[::-1], strict=True))
+    x1, y1 = (int(np.clip(v, 0, n - 1)) + 1 for v, n in zip(high, size[::-1], strict=True))
+    return slice(y0, y1), slice(x0, x1)
 
 
-def _rows(middle: FloatArray, hip_middle: FloatArray, right: FloatArray, hip: FloatArray, unit: float) -> tuple[FloatArray, FloatArray]:
-    """The trunk's axis and its directions across: the shoulder line's at the top, turning to the hips' at the hips."""
+def _on_arms(arms: tuple[Arm, Arm], box: tuple[slice, slice], size: tuple[int, int]) -> BoolArray:
+    """(H, W) True on the arms, inside `box` only."""
+    step = 4
+    y, x = np.mgrid[box[0].start : box[0].stop : step, box[1].start : box[1].stop : step].astype(np.float32)
+    points = np.stack([x, y], -1)
+    coarse = np.minimum(*(arm_coordinates(points, arm)[0] for arm in arms)) < ARM_NEAR
+    fine = coarse.repeat(step, 0).repeat(step, 1)[: box[0].stop - box[0].start, : box[1].stop - box[1].start]
+    mask = np.zeros(size, np.bool_)
+    mask[box] = fine
+    return mask
+
+
+def _rows(
+    middle: FloatArray, hip_middle: FloatArray, right: FloatArray, hip: FloatArray, knees: FloatArray, unit: float
+) -> tuple[FloatArray, FloatArray]:
+    """The axis and the directions across it: the shoulder line's at the top, turning to the hips' at the hips.
+
+    From the hips on the axis runs towards `knees` (2,), the middle between them.
+    """
     trunk = float(np.linalg.norm(hip_middle - middle))
     distance = np.linspace(0, ROW_SPAN * unit, ROW_COUNT)[:, None]
     down = (hip_middle - middle) / max(trunk, 1e-3)
@@ -211,125 +274,53 @@ def _rows(middle: FloatArray, hip_middle: FloatArray, right: FloatArray, hip: Fl
     # hips seen from the side have no direction of their own
     across_hips = across_hips if across_hips @ square > 0.8 else square
     share = np.clip(distance / max(trunk, 1e-3), 0, 1)
-    across = right * (1 - share) + (0.5 * across_hips + 0.5 * square) * share
-    across /= np.linalg.norm(across, axis=1, keepdims=True)
-    return (middle + down * distance).astype(np.float32), across.astype(np.float32)
+    across_rows = right * (1 - share) + (0.5 * across_hips + 0.5 * square) * share
+    thigh = knees - hip_middle
+    if thigh @ down > STANDING * trunk:
+        turned = thigh / np.linalg.norm(thigh)
+        bend = np.clip((distance - trunk) / (LEGS_BEND * unit) + 0.5, 0, 1)
+        direction = down * (1 - bend) + turned * bend
+        step = ROW_SPAN * unit / (ROW_COUNT - 1)
+        points = middle + np.concatenate([np.zeros((1, 2)), np.cumsum((direction[1:] + direction[:-1]) / 2 * step, 0)])
+        square_legs = np.array([-turned[1], turned[0]])
+        square_legs = square_legs if square_legs @ right > 0 else -square_legs
+        across_rows = across_rows * (1 - bend) + (0.3 * across_rows + 0.7 * square_legs) * bend
+    else:
+        points = middle + down * distance
+    across_rows /= np.linalg.norm(across_rows, axis=1, keepdims=True)
+    return points.astype(np.float32), across_rows.astype(np.float32)
 
 
-def arm_coordinates(points: FloatArray, arm: Arm) -> tuple[FloatArray, FloatArray]:
-    """Where `points` (..., 2) lie on an arm.
-
-    Returns the distance from the bones in arm half widths (1 is the skin) and the place along the arm:
-    0 shoulder, 1 elbow, 2 wrist, up to 2.5 on the hand; both (...).
-    """
-    place = np.linspace(0, 2, ARM_COUNT)
-    reach = np.full(points.shape[:-1], np.inf, np.float32)
-    where = np.zeros(points.shape[:-1], np.float32)
-    shoulder, elbow, wrist, finger = arm.joints
-    hand_end = wrist + (finger - wrist) * 1.6
-    for start, end, base, length in ((shoulder, elbow, 0.0, 1.0), (elbow, wrist, 1.0, 1.0), (wrist, hand_end, 2.0, 0.5)):
-        bone = end - start
-        t = ((points - start) @ bone) / max(float(bone @ bone), 1e-3)
-        held = np.clip(t, 0, 1).astype(np.float32)
-        offset = points - (start + held[..., None] * bone)
-        along = base + held * length
-        radius = np.interp(along, place, arm.radius).astype(np.float32)
-        if base == 2.0:
-            radius = radius * 1.35  # a hand is wider than the wrist
-        distance = np.sqrt((offset**2).sum(-1)) / radius
-        nearer = distance < reach
-        reach, where = np.where(nearer, distance, reach), np.where(nearer, along, where)
-    return reach.astype(np.float32), where.astype(np.float32)
-
-
-def _usual_radius(unit: float) -> FloatArray:
-    place = np.linspace(0, 2, ARM_COUNT)
-    return (np.interp(place, (0, 1, 2), ARM_RADII) * unit).astype(np.float32)
-
-
-def _across(joints: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Points on the bones at the arm's samples and the unit normals there, (ARM_COUNT, 2) each."""
-    place = np.linspace(0, 2, ARM_COUNT)
-    lower = (place > 1)[:, None]
-    start, end = np.where(lower, joints[1], joints[0]), np.where(lower, joints[2], joints[1])
-    bone = end - start
-    share = (place - lower[:, 0])[:, None]
-    length = np.maximum(np.linalg.norm(bone, axis=1, keepdims=True), 1e-3)
-    normal = np.stack([-bone[:, 1], bone[:, 0]], 1) / length
-    return (start + bone * share).astype(np.float32), normal.astype(np.float32)
-
-
-def _arm_radius(labels: LabelMap, joints: FloatArray, unit: float) -> FloatArray:
-    """Usual taper, scaled to the skin that is seen between two stretches of background."""
-    usual = _usual_radius(unit)
-    points, normal = _across(joints)
-    steps = np.arange(0, 0.22, 0.006) * unit
-    widths = []
-    for sign in (-1, 1):
-        seen = look_up(labels, points[:, None] + sign * normal[:, None] * steps[None, :, None])
-        end = first(seen != Label.SKIN, len(steps) - 1)
-        open_end = seen[np.arange(ARM_COUNT), end] == Label.BACKGROUND
-        widths.append(np.where(open_end, steps[end], np.nan))
-    both = (widths[0] + widths[1]) / 2
-    ratio = np.where(np.minimum(widths[0], widths[1]) > 0.02 * unit, both / usual, np.nan)
-    ratio[:3] = ratio[-3:] = np.nan
-    steady = _steady(ratio)
-    known = steady > 0
-    if known.sum() < 5:
-        return usual
-    # what is seen nearest tells how strong the arm is where cloth hides it
-    place = np.arange(ARM_COUNT)
-    factor = np.clip(np.interp(place, place[known], steady[known]), *ARM_FACTOR)
-    return (usual * np.convolve(np.pad(factor, 4, mode="edge"), np.full(9, 1 / 9), "valid")).astype(np.float32)
-
-
-def outward_normals(joints: FloatArray, outward: FloatArray) -> FloatArray:
-    """(ARM_COUNT, 2) unit normals of the bones that point away from the trunk at the upper arm, and stay on that side."""
-    _, normal = _across(joints)
-    upper, fore = joints[1] - joints[0], joints[2] - joints[1]
-    n1, n2 = normal[0], normal[-1]
-    sign1 = 1.0 if n1 @ outward >= 0 else -1.0
-    same = (upper[0] * n1[1] - upper[1] * n1[0]) * (fore[0] * n2[1] - fore[1] * n2[0]) > 0
-    sign = np.where(np.linspace(0, 2, ARM_COUNT) > 1, sign1 if same else -sign1, sign1)
-    flipped: FloatArray = (normal * sign[:, None]).astype(np.float32)
-    return flipped
-
-
-def _arm_outline(labels: LabelMap, joints: FloatArray, outward: FloatArray, unit: float) -> FloatArray:
-    points, _ = _across(joints)
-    normal = outward_normals(joints, outward)
-    steps = np.arange(0, OUTLINE_TO, 0.006) * unit
-    edges = []
-    for sign in (1, -1):
-        seen = look_up(labels, points[:, None] + sign * normal[:, None] * steps[None, :, None])
-        end = first(seen == Label.BACKGROUND, -1)
-        own = (seen == Label.SKIN) | (seen == Label.UPPER)
-        # the ray must run over the arm alone: hair, the other garment or a bag end it
-        clear = np.cumprod(own | (seen == Label.BACKGROUND), -1, dtype=bool)[np.arange(len(end)), np.maximum(end, 0)]
-        edges.append(_steady(np.where((end > 0) & clear, steps[np.maximum(end, 0)], np.nan)))
-    return np.stack(edges).astype(np.float32)
-
-
-def _steady(profile: FloatArray) -> FloatArray:
-    """A running median of a profile; short gaps (NaN) are bridged, others become -1."""
-    padded = np.pad(profile, STEADY, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * STEADY + 1)
-    seen = np.isfinite(windows).sum(1) > STEADY
-    ordered = np.sort(np.where(np.isfinite(windows), windows, np.inf), 1)
-    middle = ordered[np.arange(len(profile)), np.maximum(np.isfinite(windows).sum(1) - 1, 0) // 2]
-    return np.where(seen, middle, -1.0).astype(np.float32)
-
-
-def _sleeve_end(labels: LabelMap, joints: FloatArray, radius: FloatArray) -> float:
-    """The place on the arm (0..2) that best parts cloth above from skin below."""
-    points, normal = _across(joints)
-    offsets = np.linspace(-0.6, 0.6, 7)
-    seen = look_up(labels, points[:, None] + normal[:, None] * (offsets[None, :] * radius[:, None])[..., None])
-    skin, cloth = (seen == Label.SKIN).sum(1), (seen == Label.UPPER).sum(1)
-    balance = np.concatenate([[0.0], np.cumsum((cloth - skin).astype(float))])
-    # best split: cloth before, skin after
-    score = balance - (balance[-1] - balance)
-    return float(np.linspace(0, 2, ARM_COUNT + 1)[int(score.argmax())])
+def _with_legs(
+    side: FloatArray,
+    legs: tuple[Leg, Leg],
+    row_middle: FloatArray,
+    row_right: FloatArray,
+    hip_middle: FloatArray,
+    right: FloatArray,
+    unit: float,
+) -> FloatArray:
+    """`side` (2, ROW_COUNT) widened, below the hips, to the legs' silhouette: a stance may be wider than a ray starts."""
+    distance = np.linspace(0, ROW_SPAN * unit, ROW_COUNT)
+    hips = float(distance[np.linalg.norm(row_middle - hip_middle, axis=1).argmin()])
+    result = side.copy()
+    below = distance > hips + LEGS_FROM * unit
+    for k in (0, 1):
+        sign = (-1, 1)[k]
+        hull = np.zeros(ROW_COUNT)
+        for j, leg in enumerate(legs):
+            points, _ = across(leg.joints)
+            normal = outward_normals(leg.joints, (-1, 1)[j] * right)
+            edge = leg.outline[0] if j == k else np.full(len(points), -1.0)
+            reach = np.where(edge > 0.5 * leg.radius, edge, leg.radius)
+            outer = points + normal * ((1 if j == k else -1) * reach)[:, None]
+            row = np.linalg.norm(outer[:, None] - row_middle[None], axis=2).argmin(1)
+            lateral = ((outer - row_middle[row]) * row_right[row]).sum(1) * sign
+            order = np.argsort(row, kind="stable")
+            hull = np.maximum(hull, np.interp(np.arange(ROW_COUNT), row[order], lateral[order]))
+        result[k] = np.where(below, np.clip(np.maximum(side[k], hull), 0, LEGS_TO * unit), side[k])
+        result[k] = np.where(below, np.convolve(np.pad(result[k], 3, mode="edge"), np.full(7, 1 / 7), "valid"), side[k])
+    return result
 
 
 def _tip(labels: LabelMap, joint: FloatArray, outward: FloatArray, up: FloatArray, unit: float) -> FloatArray:
@@ -395,11 +386,11 @@ def _waist(
     lateral = np.linspace(-WAIST_TO, WAIST_TO, WAIST_COUNT)
     step_px = ROW_SPAN * unit / (ROW_COUNT - 1)
     fine = 4
-    distance = np.linspace(0, ROW_SPAN * unit, (ROW_COUNT - 1) * fine + 1)
+    distance = np.linspace(0, (TRUNK_ROWS - 1) * step_px, (TRUNK_ROWS - 1) * fine + 1)
     index = np.arange(len(distance)) / fine
     middle = np.stack([np.interp(index, np.arange(ROW_COUNT), row_middle[:, c]) for c in (0, 1)], -1)
-    across = np.stack([np.interp(index, np.arange(ROW_COUNT), row_right[:, c]) for c in (0, 1)], -1)
-    points = (middle[:, None] + across[:, None] * (lateral * unit)[None, :, None]).astype(np.float32)
+    right = np.stack([np.interp(index, np.arange(ROW_COUNT), row_right[:, c]) for c in (0, 1)], -1)
+    points = (middle[:, None] + right[:, None] * (lateral * unit)[None, :, None]).astype(np.float32)
     height, width = labels.shape
     inside = (points[..., 0] >= 0) & (points[..., 0] < width) & (points[..., 1] >= 0) & (points[..., 1] < height)
     seen = look_up(labels, points)

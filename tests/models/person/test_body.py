@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.person.body import ARM_COUNT, ROW_COUNT, ROW_SPAN, Body, arm_coordinates, measure_body
+from models.person.body import ROW_COUNT, ROW_SPAN, Body, measure_body
+from models.person.limbs import LIMB_COUNT, arm_coordinates
 from models.types import Label
 from tests.models.figures import figure, mirrored
 
@@ -55,7 +56,7 @@ def test_arm_coordinates_run_from_shoulder_to_fingers(body: Body) -> None:
     assert reach == pytest.approx([0, 0, 0, 0], abs=0.05)
     assert place[:3] == pytest.approx([0, 1, 2], abs=0.02)
     assert 2.2 < place[3] < 2.5
-    assert arm.radius.shape == (ARM_COUNT,)
+    assert arm.radius.shape == (LIMB_COUNT,)
 
 
 def test_a_mirrored_person_has_mirrored_measures() -> None:
