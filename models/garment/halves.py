@@ -87,6 +87,25 @@ def halves(mask: BoolArray, axis_x: float) -> tuple[Half, Half]:
     return left, right
 
 
+def half_between(side: BoolArray, start: FloatArray, stop: FloatArray, axis_x: float, sign: float) -> Half:
+    """The outline of `side` (h, w), one half of a garment, the outer way round from near `start` (2,) xy to near `stop`.
+
+    `sign` -1 for the left half, 1 for the right. Raises GarmentNotReadable when there is no cloth on that side.
+    """
+    contours, _ = cv2.findContours(side.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not contours:
+        raise GarmentNotReadable("The garment's two sides could not be told apart: lay it out flat, front up.")
+    outline = max(contours, key=cv2.contourArea).reshape(-1, 2).astype(np.float32)
+    outline = _smooth_ring(outline)
+    first, last = (int(np.hypot(*(outline - point).T).argmin()) for point in (start, stop))
+    forward = np.roll(outline, -first, axis=0)[: (last - first) % len(outline) + 1]
+    backward = np.roll(outline, -last, axis=0)[: (first - last) % len(outline) + 1][::-1]
+    outer = max((forward, backward), key=lambda way: float(np.abs(way[:, 0] - axis_x).max()))
+    if len(outer) < 8:
+        raise GarmentNotReadable("The garment's two sides could not be told apart: lay it out flat, front up.")
+    return Half(resample(_outwards(outer, axis_x, sign), step_px=1.0))
+
+
 def _outwards(half: FloatArray, axis_x: float, sign: float) -> FloatArray:
     return np.stack([(half[:, 0] - axis_x) * sign, half[:, 1]], -1).astype(np.float32)
 

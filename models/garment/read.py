@@ -13,14 +13,18 @@ from models.garment.edge import recolour_edge
 from models.garment.halves import halves, open_gaps
 from models.garment.isolate import MASK_FROM, Isolated, isolate_work
 from models.garment.landmarks import find_marks
+from models.garment.lower import LowerOutline, find_lower_marks
 from models.garment.neckline import find_neckline, inner_back_of
 from models.garment.scale import to_picture, to_work, work_factor
 from models.garment.upper import UpperOutline
+from models.garment.waistband import find_waistband, inner_back_over
 from models.types import BoolArray, Category, GarmentReading, LabelMap, Notice, Picture
 
 UNSURE_CATEGORY: Final = 0.6
 """A found category under this score is told to the caller."""
 LEAST_SYMMETRY: Final = 0.87
+LOWER_SYMMETRY: Final = 0.8
+"""Lower garments are less alike: wrapped skirts, legs laid apart."""
 FULL_SYMMETRY: Final = 0.96
 """Share of a garment that its mirror image covers: below the first it lies folded or askew, from the second all is well."""
 FOLDED: Final = 0.94
@@ -38,9 +42,37 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
     work = to_work(picture)
     isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
     found, score = (category, 1.0) if category is not None else find_category(isolated.mask)
+    if found is Category.LOWER:
+        return _read_lower(picture, work, isolated, score)
     if found is not Category.UPPER:
-        raise CategoryNotSupported(f"The picture shows {NAMES[found]}; only upper garments (tops, shirts, sweaters) are supported yet.")
+        raise CategoryNotSupported(f"The picture shows {NAMES[found]}; only upper and lower garments are supported yet.")
     return _read_upper(picture, work, isolated, score)
+
+
+def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:
+    shape = picture.shape[:2]
+    frame = find_frame(isolated.mask)
+    if frame.symmetry < LOWER_SYMMETRY:
+        raise GarmentNotReadable("The garment's halves are too unlike: lay it out flat and straight, front up, nothing folded over.")
+    soft = frame.upright(isolated.alpha)
+    mask = soft > 0.5
+    outline = LowerOutline(frame, find_lower_marks(mask, frame.axis_x), work.shape[:2], shape)
+    band = find_waistband(frame.upright_picture(work), mask, outline.marks.waist_corners(frame.axis_x))
+    alpha = to_picture(isolated.alpha, shape)
+    full = alpha >= MASK_FROM
+    inner_back = to_picture(frame.back(inner_back_over(soft, band)), shape)
+    return GarmentReading(
+        rgb=recolour_edge(picture, full),
+        mask=full,
+        alpha=alpha,
+        inner_back=np.minimum(inner_back, alpha),
+        part=outline.parts(full),
+        category=Category.LOWER,
+        category_score=category_score,
+        landmarks=outline.landmarks(band),
+        confidence=_confidence(frame.symmetry, isolated.clearness, band.clear),
+        notices=_category_notices(Category.LOWER, category_score),
+    )
 
 
 def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:
@@ -57,9 +89,6 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_sc
     full = alpha >= MASK_FROM
     if fullness(full) > FOLDED:
         raise GarmentNotReadable("The garment looks folded: lay it out flat so that shoulders and sides show.")
-    notices = []
-    if category_score < UNSURE_CATEGORY:
-        notices.append(Notice("category-unsure", "Taken for an upper garment with little certainty: say which category it is."))
     return GarmentReading(
         rgb=recolour_edge(picture, full),
         mask=full,
@@ -70,8 +99,14 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_sc
         category_score=category_score,
         landmarks=outline.landmarks(neckline),
         confidence=_confidence(frame.symmetry, isolated.clearness, neckline.clear),
-        notices=tuple(notices),
+        notices=_category_notices(Category.UPPER, category_score),
     )
+
+
+def _category_notices(category: Category, score: float) -> tuple[Notice, ...]:
+    if score >= UNSURE_CATEGORY:
+        return ()
+    return (Notice("category-unsure", f"Taken for {NAMES[category]} with little certainty: say which category it is."),)
 
 
 def fullness(mask: BoolArray) -> float:
