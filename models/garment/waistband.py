@@ -35,6 +35,12 @@ SEEN_SHARE: Final = 0.72
 THIRD_SHARE: Final = 0.55
 LEAST_BACK: Final = 0.028
 """Waist widths of back that must show at its highest."""
+EVEN: Final = 1.2
+"""The step from the back's inside to the front's band is so many times what the inside itself varies by down a column."""
+DARKER_WEIGHT: Final = 0.35
+"""What a step to a darker front counts: dark cloth with a light lining."""
+BAND: Final = 0.06
+"""Waist widths of front under the edge that are compared with the back above it."""
 FOLLOW: Final = 0.02
 """Waist widths by which the true edge may stray from the curve."""
 
@@ -83,7 +89,27 @@ def find_waistband(picture: Picture, mask: BoolArray, corners: FloatArray) -> Wa
     own = _followed(strength, base, offsets / width)
     curve = np.stack([x, chord + own * width], -1).astype(np.float32)
     curve[0], curve[-1] = corners
+    if not _is_back(strip, (top - chord) / width, own, offsets / width):
+        return Waistband(outline, shows_back=False, clear=1.0)
     return Waistband(curve, shows_back=True, clear=score)
+
+
+def _is_back(strip: FloatArray, top: FloatArray, edge: FloatArray, offsets: FloatArray) -> bool:
+    """Whether the cloth between `top` and `edge` (n,) is even, in the front's shade, and unlike the band under the edge."""
+    steps, within = [], []
+    for k in np.flatnonzero(edge - top > 0.7 * LEAST_BACK):
+        column = strip[:, k]
+        # clear of both edges' own blur
+        above = column[(offsets > top[k] + REACH / 2) & (offsets < edge[k] - REACH / 2)]
+        below = column[(offsets > edge[k] + REACH / 2) & (offsets < edge[k] + BAND)]
+        if len(above) > 1 and len(below) > 1:
+            steps.append(below.mean(0) - above.mean(0))
+            within.append(float(np.hypot(*np.r_[above[:, :1].std(0), np.hypot(*above[:, 1:].std(0))])))
+    if len(steps) < 8:
+        return False
+    light, a, b = np.median(np.array(steps), 0)
+    step = float(np.hypot(light if light > 0 else DARKER_WEIGHT * light, np.hypot(a, b)))
+    return step > max(SHADE, EVEN * float(np.median(within)))
 
 
 def _window(total: FloatArray, reach: int, first: int, last: int) -> FloatArray:
