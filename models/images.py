@@ -39,6 +39,12 @@ class Limits:
     """Nothing can be seen on less."""
 
 
+GARMENT_LONG_SIDE_PX = 2048
+"""Garment pictures are reduced to it where they come in: they are drawn at 1,280 at most, and reading 49 megapixels at their own
+size takes 21 s and 7 GB.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A picture as it should be looked at: upright, sRGB, transparency on white."""
@@ -48,11 +54,14 @@ class Decoded:
     alpha: LabelMap | None = None
     """uint8 (H, W), 255 opaque; None where all of it is. Of a garment picture it is as good as a drawn outline."""
     notices: tuple[Notice, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    """(height, width) px that it has in the file, upright; `picture` may have been reduced."""
 
 
-def decode(data: bytes, limits: Limits | None = None) -> Decoded:
+def decode(data: bytes, limits: Limits | None = None, longest_px: int | None = None) -> Decoded:
     """Decodes JPEG, PNG, WebP, HEIC, AVIF and GIF; of an animation the first frame, with the notice `animated`.
 
+    longest_px: a picture with a longer side is reduced to it, as early as its format allows.
     Raises UnsupportedImage, BrokenImage (damaged or cut off), ImageTooLarge (bytes or pixels), ImageTooSmall.
     """
     limits = limits or Limits()
@@ -62,8 +71,8 @@ def decode(data: bytes, limits: Limits | None = None) -> Decoded:
     size = claimed_size(data, kind)
     if size is not None:
         _check_size(size, limits)
-    picture = _decode_jpeg(data, limits) if kind is Format.JPEG else None
-    return picture or _decode_with_pillow(data, kind, limits)
+    picture = _decode_jpeg(data, limits, longest_px) if kind is Format.JPEG else None
+    return picture or _decode_with_pillow(data, kind, limits, longest_px)
 
 
 def _check_size(size: tuple[int, int], limits: Limits) -> None:
@@ -74,7 +83,20 @@ def _check_size(size: tuple[int, int], limits: Limits) -> None:
         raise ImageTooSmall(f"The picture has only {width} x {height} pixels; each side needs at least {limits.min_side_px}.")
 
 
-def _decode_jpeg(data: bytes, limits: Limits) -> Decoded | None:
+def _reduced(image: Image.Image, longest_px: int | None) -> Image.Image:
+    """By whole numbers of pixels first: that is several times as quick, and as good."""
+    longest = max(image.size)
+    if longest_px is None or longest <= longest_px:
+        return image
+    size = (max(1, round(image.width * longest_px / longest)), max(1, round(image.height * longest_px / longest)))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=REDUCING_GAP)
+
+
+REDUCING_GAP = 2.0
+"""Pillow averages whole pixels down to so many times the size, and filters the rest."""
+
+
+def _decode_jpeg(data: bytes, limits: Limits, longest_px: int | None) -> Decoded | None:
     """The fast path for the JPEG files that cameras write; None for one that Pillow must look at.
 
     Pillow gets those with 4 channels or 12 bits, and those at which the strict decoder stumbles: it tolerates
@@ -86,27 +108,42 @@ def _decode_jpeg(data: bytes, limits: Limits) -> Decoded | None:
     if header.bits != 8 or header.components not in (1, 3):
         return None
     try:
-        picture = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+        least = _least_decoded(header.height, header.width, longest_px)
+        picture = simplejpeg.decode_jpeg(data, "RGB", strict=True, min_height=least[0], min_width=least[1])
     except ValueError:
         return None
-    _check_size(picture.shape[:2], limits)
+    if least == (0, 0):
+        _check_size(picture.shape[:2], limits)
+    else:
+        picture = np.asarray(_reduced(Image.fromarray(picture), longest_px))
     notices: tuple[Notice, ...] = ()
     if header.icc_profile is not None:
         gray = header.components == 1
         image = Image.fromarray(picture[..., 0] if gray else picture)
         image, notices = _to_srgb(image, header.icc_profile)
         picture = np.asarray(image.convert("RGB"))
-    return Decoded(picture=_upright(picture, read_orientation(header.exif)), format=Format.JPEG, notices=notices)
+    orientation = read_orientation(header.exif)
+    size = _upright_size((header.height, header.width), orientation)
+    return Decoded(picture=_upright(picture, orientation), format=Format.JPEG, notices=notices, size=size)
 
 
-def _decode_with_pillow(data: bytes, kind: Format, limits: Limits) -> Decoded:
+def _least_decoded(height: int, width: int, longest_px: int | None) -> tuple[int, int]:
+    """(height, width) under which a JPEG picture need not be decoded; zeros: at its own size. The decoder halves for nothing."""
+    if longest_px is None or max(height, width) <= longest_px:
+        return 0, 0
+    factor = longest_px / max(height, width)
+    return max(1, int(height * factor)), max(1, int(width * factor))
+
+
+def _decode_with_pillow(data: bytes, kind: Format, limits: Limits, longest_px: int | None) -> Decoded:
     try:
         with _open(data, kind) as image:
             _check_size((image.height, image.width), limits)
             image.load()
             _check_size((image.height, image.width), limits)
             profile, exif = image.info.get("icc_profile"), image.info.get("exif")
-            rgb, alpha = _split_alpha(image)
+            size = (image.height, image.width)
+            rgb, alpha = _split_alpha(image, longest_px)
             animated = bool(getattr(image, "is_animated", False)) and kind is not Format.JPEG  # a JPEG's further pictures are previews
         notices: tuple[Notice, ...] = ()
         if profile:
@@ -126,6 +163,7 @@ def _decode_with_pillow(data: bytes, kind: Format, limits: Limits) -> Decoded:
         format=kind,
         alpha=None if alpha is None else _upright(alpha, orientation),
         notices=notices,
+        size=_upright_size(size, orientation),
     )
 
 
@@ -158,15 +196,15 @@ def _open(data: bytes, kind: Format) -> ImageFile:
             return HeifImageFile(stream)  # type: ignore[no-untyped-call]  # pillow-heif ships no types
 
 
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, LabelMap | None]:
-    """An 8-bit picture without transparency (grey, RGB or CMYK: as its colour profile wants it) and its alpha, if it has one."""
+def _split_alpha(image: Image.Image, longest_px: int | None) -> tuple[Image.Image, LabelMap | None]:
+    """An 8-bit picture without transparency (grey, RGB or CMYK: as its colour profile wants it) and its alpha, if it has one; reduced."""
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)), None
+        return _reduced(Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)), longest_px), None
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
+        image = _reduced(image.convert("RGBA"), longest_px)  # Pillow weighs colours with their alpha
         alpha = np.array(image.getchannel("A"))
         return image.convert("RGB"), None if alpha.min() == 255 else alpha
-    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB"), None
+    return _reduced(image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB"), longest_px), None
 
 
 PROFILE_MODES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
@@ -189,6 +227,10 @@ def _to_srgb(image: Image.Image, profile: bytes) -> tuple[Image.Image, tuple[Not
 def _on_white(picture: Picture, alpha: LabelMap) -> Picture:
     weight = alpha[..., None].astype(np.uint16)
     return ((picture * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)
+
+
+def _upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return (size[1], size[0]) if orientation >= 5 else size
 
 
 def _upright(picture: Picture, orientation: int) -> Picture:

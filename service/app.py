@@ -33,7 +33,7 @@ from service.worker import UploadMemory
 logger = logging.getLogger(__name__)
 
 PURGE_EVERY_S = 15.0
-"""How long a photo may outlive its expiry in memory when nobody asks for anything."""
+"""How long a photo may outlive its expiry in memory when nobody asks for anything, and free memory the work it was for."""
 
 
 class Application(Litestar):
@@ -113,7 +113,7 @@ async def _warm_up(dresser: Dresser[Any, Any], readiness: Readiness) -> None:
 async def _forget(dresser: Dresser[Any, Any], cache: Cache) -> None:
     while True:
         await asyncio.sleep(PURGE_EVERY_S)
-        dresser.purge()
+        await dresser.tidy()
         if isinstance(cache, MemoryCache):
             cache.purge()
 

@@ -1,4 +1,8 @@
-"""The `muslin` command. What goes wrong is one plain sentence on stderr and exit code 2."""
+"""The `muslin` command.
+
+Exit codes: 0 all went well; 1 some cases of a batch failed (each has its report; a list of them ends on stderr);
+2 nothing could be done, for the reason in one sentence on stderr; 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +35,16 @@ from models.errors import AssetError, MuslinError
 from models.images import Encoding, encode
 from models.interface import EngineProtocol, Fitting
 from models.types import Category, Tuck
-from service.batch import Batch, GarmentFile, ManifestError, read_manifest
+from service.batch import Batch, CaseFailed, GarmentFile, ManifestError, read_manifest, write_failure
 from service.categories import parse_categories
-from service.explain import write_result
+from service.explain import at_picture_size, write_result
 from service.settings import Settings, SettingsError, read_settings
 from service.version import muslin_version
 
 MakeEngine = Callable[[Settings], EngineProtocol[Any, Any]]
 
 OUTPUT_FORMATS: dict[str, Encoding] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
-USAGE_ERROR, INTERRUPTED = 2, 130
+SOME_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 
 
 class CommandError(Exception):
@@ -77,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="muslin",
         description="Virtual try-on: the garment picture is warped onto the person's photo, never repainted.",
-        epilog="Settings come from environment variables such as MUSLIN_PORT or MUSLIN_REDIS_URL; service/settings.py lists them.",
+        epilog="Settings come from environment variables such as MUSLIN_PORT or MUSLIN_REDIS_URL; service/settings.py lists them. "
+        "Exit code: 0 all went well, 1 some cases of a batch failed, 2 nothing could be done (one sentence says why), 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"muslin {muslin_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -97,7 +102,13 @@ def _parser() -> argparse.ArgumentParser:
     try_on.add_argument("--explain", type=Path, metavar="DIR", help="write there how the picture came about")
     try_on.set_defaults(run=_try_on)
 
-    batch = commands.add_parser("batch", help="dress everyone in a list")
+    batch = commands.add_parser(
+        "batch",
+        help="dress everyone in a list",
+        epilog="Writes OUT_DIR/ID/ for every row: result.png and report.json, or report.json alone that says what failed. "
+        "One bad row stops nothing. "
+        "Exit code: 0 all dressed, 1 some failed (listed at the end), 2 the list cannot be read or nothing can be drawn.",
+    )
     batch.add_argument("manifest", type=Path, help="CSV file with the columns id, photo, garment, category; paths relative to it")
     batch.add_argument("out", type=Path, metavar="OUT_DIR")
     batch.add_argument("--tuck", choices=tucks, default=Tuck.AUTO.value)
@@ -147,16 +158,17 @@ def _try_on(options: argparse.Namespace, settings: Settings, engine: MakeEngine)
     with _closing(engine(settings)) as ready:
         batch = Batch(ready)
         person, garments = batch.read_person(options.photo), [batch.read_garment(file) for file in files]
-        for path, reading in ((options.photo, person), *zip(options.garment, garments, strict=True)):
-            if isinstance(reading.error, MuslinError):
-                raise CommandError(f"{path}: {reading.error.detail}")
+        for reading in (person, *garments):
+            if reading.failure is not None:
+                raise reading.failure.__cause__ or CommandError(f"{reading.failure.path}: {reading.failure.detail}")
         fitting = Fitting(person.get(), tuple(garment.get() for garment in garments), Tuck(options.tuck))
         (result,) = ready.try_on([fitting])
         options.output.write_bytes(encode(result.picture, encoding))
         if options.explain is not None:
             timings = {"read_person": person.ms, "read_garment": sum(garment.ms for garment in garments)}
             notices = (*person.notices, *(notice for garment in garments for notice in garment.notices))
-            write_result(options.explain, fitting, result, ready.explain(fitting), timings, notices)
+            explanation = at_picture_size(ready.explain(fitting), garments[-1].size)
+            write_result(options.explain, fitting, result, explanation, timings, notices)
     for notice in dict.fromkeys((*person.notices, *result.notices)):
         print(f"note: {notice.detail}", file=sys.stderr)
     print(f"{options.output}: confidence {result.confidence:.2f}", file=sys.stderr)
@@ -165,21 +177,30 @@ def _try_on(options: argparse.Namespace, settings: Settings, engine: MakeEngine)
 
 def _batch(options: argparse.Namespace, settings: Settings, engine: MakeEngine) -> int:
     try:
-        cases = read_manifest(options.manifest)
+        manifest = read_manifest(options.manifest)
     except ManifestError as error:
         raise CommandError(str(error)) from None
     options.out.mkdir(parents=True, exist_ok=True)
-    outcomes: Counter[str] = Counter()
-    with _closing(engine(settings)) as ready, _bar() as bar:
-        task = bar.add_task("dressing", total=len(cases))
-        for case, slug in Batch(ready, Tuck(options.tuck), explain=options.explain).run(cases, options.out):
-            outcomes[slug or "dressed"] += 1
-            if slug is not None:
-                bar.console.print(f"{case.id}: {slug}", markup=False, highlight=False)
-            bar.advance(task)
-    failed = ", ".join(f"{count} {slug}" for slug, count in outcomes.most_common() if slug != "dressed")
-    print(f"{outcomes['dressed']} of {len(cases)} dressed{'; ' + failed if failed else ''}.", file=sys.stderr)
-    return 0
+    failed = [(row.line, row.id, write_failure(options.out / row.id, row.failure)) for row in manifest.bad_rows]
+    if manifest.cases:
+        with _closing(engine(settings)) as ready, _bar() as bar:
+            task = bar.add_task("dressing", total=len(manifest.cases))
+            for case, failure in Batch(ready, Tuck(options.tuck), explain=options.explain).run(manifest.cases, options.out):
+                if failure is not None:
+                    failed.append((case.line, case.id, failure))
+                bar.advance(task)
+    _tell(len(manifest.cases) + len(manifest.bad_rows), sorted(failed, key=lambda row: row[0]))
+    return SOME_FAILED if failed else 0
+
+
+def _tell(count: int, failed: Sequence[tuple[int, str, CaseFailed]]) -> None:
+    """How many, and of those that failed: which and why."""
+    slugs = Counter(failure.slug for _, _, failure in failed)
+    summary = "".join(f"; {slug}: {count}" for slug, count in slugs.most_common())
+    print(f"{count - len(failed)} of {count} dressed{summary}.", file=sys.stderr)
+    for line, name, failure in failed:
+        path = "" if failure.path is None else f" ({str(failure.path)!r})"
+        print(f"  line {line}, {name}: {failure.slug}: {failure.detail}{path}", file=sys.stderr)
 
 
 def _assets(options: argparse.Namespace, settings: Settings, _: MakeEngine) -> int:

@@ -15,11 +15,12 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from models.errors import MuslinError
-from models.images import Encoding, Limits, decode, encode
+from models.images import GARMENT_LONG_SIDE_PX, Encoding, Limits, decode, encode
 from models.interface import EngineProtocol, Fitting, G, P
 from models.types import Category, Notice, Tuck
 from service.cache import Cache, CacheUnavailable, digest, result_key
 from service.errors import DeadlineExceeded, InputRejected
+from service.memory import give_back, settle
 from service.readings import Readings
 from service.settings import MEGA, Settings
 from service.worker import Admission, Worker
@@ -130,9 +131,11 @@ class Dresser(Generic[P, G]):
         self._people: Readings[tuple[P, tuple[Notice, ...]]] = Readings(int(settings.person_memory_mb * MEGA), settings.person_ttl_s)
         self._garments: Readings[tuple[G, tuple[Notice, ...]]] = Readings(int(settings.garment_memory_mb * MEGA), settings.garment_ttl_s)
         self.admission = Admission(settings.queue_limit)
+        self._untidy = False
 
     async def warm_up(self) -> None:
         await self._device.run(self._engine.warm_up)
+        settle()
 
     async def close(self) -> None:
         """Finishes what runs, drops what waits, and lets the engine close on its own thread."""
@@ -140,10 +143,12 @@ class Dresser(Generic[P, G]):
         for worker in (self._device, self._codecs):
             await asyncio.to_thread(worker.close)
 
-    def purge(self) -> None:
-        """Forgets what has expired."""
-        self._people.purge()
-        self._garments.purge()
+    async def tidy(self) -> None:
+        """Forgets what has expired, and gives back what the work since the last time has left."""
+        forgotten = self._people.purge() + self._garments.purge()
+        if forgotten or (self._untidy and not self.admission.inside):
+            self._untidy = False
+            await asyncio.to_thread(give_back)
 
     async def dress(self, order: Order) -> Answer:
         """Raises InputRejected, MuslinError, Overloaded, DeadlineExceeded."""
@@ -162,6 +167,7 @@ class Dresser(Generic[P, G]):
         if cached is not None:
             return Answer(cached, stages.finish(), cache_status)
         with self.admission.enter():
+            self._untidy = True
             (person, photo_notices), garments = await self._read_all(order, photo_digest, garment_digests, stages)
             fitting = Fitting(person, tuple(garment for garment, _ in garments), order.tuck)
             (result,) = await self._device.run(stages.timed("try_on", lambda: self._engine.try_on([fitting])))
@@ -212,7 +218,7 @@ class Dresser(Generic[P, G]):
 
     async def _read_garment(self, upload: GarmentUpload, garment_digest: str, name: str, stages: Stages) -> tuple[G, tuple[Notice, ...]]:
         async def read() -> tuple[G, tuple[Notice, ...]]:
-            decoded = await self._codecs.run(stages.timed("decode", lambda: decode(upload.picture, self._limits)))
+            decoded = await self._codecs.run(stages.timed("decode", lambda: decode(upload.picture, self._limits, GARMENT_LONG_SIDE_PX)))
             work = stages.timed("read_garment", lambda: self._engine.read_garment(decoded.picture, upload.category, decoded.alpha))
             return await self._device.run(work), decoded.notices
 

@@ -6,7 +6,7 @@
     garment_alpha.png  255 where the result shows the garment
     garment_map.npy    float32 (H, W, 2): the garment pixel (x, y) shown at each photo pixel, NaN elsewhere
     edit_mask.png      255 wherever the result may differ from the photo
-    report.json        confidence, timings, landmarks, warnings; or {"error": slug, "detail": sentence} alone
+    report.json        confidence, timings, landmarks, warnings; or {"error": slug, "detail": sentence, "path": file to blame} alone
 
 Of an outfit the garment files are those of the outermost.
 """
@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from models.errors import MuslinError
 from models.images import encode
 from models.interface import Explanation, Fitting, G, P, TryOn
 from models.types import LabelMap, Notice
@@ -58,21 +58,26 @@ def write_result(
     _write_report(folder, report)
 
 
-def write_error(folder: Path, slug: str, detail: str) -> None:
+def at_picture_size(explanation: Explanation, size: tuple[int, int]) -> Explanation:
+    """The explanation in px of a garment picture of `size` (height, width), which may have been read smaller."""
+    mask = explanation.garment_mask
+    height, width = size
+    if mask.shape == size:
+        return explanation
+    ratio = np.array([width / mask.shape[1], height / mask.shape[0]], np.float32)
+    return replace(
+        explanation,
+        garment_mask=np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)),
+        garment_map=(explanation.garment_map + 0.5) * ratio - 0.5,
+    )
+
+
+def write_error(folder: Path, slug: str, detail: str, path: Path | None = None) -> None:
     """A report of what went wrong, alone: what an earlier run left in `folder` is removed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("result.png", "parse.png", "garment_mask.png", "garment_alpha.png", "garment_map.npy", "edit_mask.png"):
         (folder / name).unlink(missing_ok=True)
-    _write_report(folder, {"error": slug, "detail": detail})
-
-
-def slug_and_detail(error: Exception) -> tuple[str, str]:
-    """What a report says about an error."""
-    if isinstance(error, MuslinError):
-        return error.slug, error.detail
-    if isinstance(error, OSError):
-        return "unreadable-file", f"{error.filename}: {error.strerror or error}."
-    return MuslinError.slug, f"{type(error).__name__}: {error}"
+    _write_report(folder, {"error": slug, "detail": detail} | ({} if path is None else {"path": str(path)}))
 
 
 def _write_map(path: Path, labels: LabelMap) -> None:

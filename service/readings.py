@@ -62,8 +62,9 @@ class Readings(Generic[V]):
         if not task.cancelled():
             task.exception()  # marks it as seen, should nobody be left to see it
 
-    def purge(self) -> None:
-        self._kept.purge()
+    def purge(self) -> int:
+        """Drops what has expired; returns how many."""
+        return self._kept.purge()
 
     @property
     def size(self) -> int:

@@ -116,6 +116,31 @@ def test_cmyk_grey_palette_and_bilevel_become_rgb() -> None:
     assert set(np.unique(decode(saved(drawn().convert("1"), "PNG")).picture)) == {0, 255}
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_picture_is_reduced_where_it_is_decoded(kind: str, orientation: int) -> None:
+    large = drawn().resize((1100, 700), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = decode(saved(large, kind, **({} if kind == "GIF" else {"exif": exif})), longest_px=500)
+    expected = large.resize((500, 318), Image.Resampling.BICUBIC)
+    turned = orientation == 6 and kind != "GIF"
+    assert decoded.size == ((1100, 700) if turned else (700, 1100))
+    assert close(decoded.picture, np.asarray(expected.transpose(Image.Transpose.ROTATE_270) if turned else expected), 8)
+    assert decode(saved(large, kind), longest_px=1100).picture.shape == (700, 1100, 3)
+
+
+def test_alpha_is_reduced_with_its_picture() -> None:
+    image = drawn().resize((1100, 700)).convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 550, 700))
+    decoded = decode(saved(image, "PNG"), longest_px=500)
+    assert decoded.alpha is not None
+    assert decoded.alpha.shape == decoded.picture.shape[:2] == (318, 500)
+    assert decoded.alpha[:, :240].max() == 0
+    assert decoded.alpha[:, 260:].min() == 255
+    assert close(decoded.picture[:, 260:], np.asarray(image.resize((500, 318)).convert("RGB"))[:, 260:])
+
+
 def png_16_bit(channels: int) -> bytes:
     """A PNG of 16 bits per channel (Pillow cannot write colour ones): 0x8040 everywhere."""
     rows = (b"\x00" + b"\x80\x40" * channels * WIDTH) * HEIGHT
