@@ -1,4 +1,4 @@
-"""Draws a pair of trousers as a packshot, with its true mask and the inside of the waistband."""
+"""Draws trousers, shorts and skirts as packshots, with their true masks, landmarks and the inside of the waistband."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.samples.cloth import Fold, Panel, Plane, Table
-from models.samples.curves import FLIP, Line, bezier, mirrored, offset, points, smooth
+from models.samples.curves import FLIP, Line, bezier, mirrored, offset, points, resample, smooth
 from models.samples.dyes import patterned, plain
-from models.samples.folds import FOLD_HEIGHT, fold
+from models.samples.folds import FOLD_HEIGHT, fold, hanging_folds
 from models.samples.studio import Packshot, Stage, shoot
 from models.samples.styles import RGB, PatternStyle
 from models.samples.trimmings import button, label, seam, stitch
-from models.types import Category
+from models.types import Category, LowerLandmarks
 
 WAIST, HIP, HIP_Y = 0.60, 0.80, 0.78
 CROTCH_Y = 1.16
 WAISTBAND = 0.155
 ORDINARY_LENGTH = 4.25
+ORDINARY_SKIRT = 2.35
 FRONT_DIP, BACK_RISE = 0.06, 0.05
 """The front waist hangs this far under the corners; the back rises this far over them: the inside shows between."""
 HEM_HEIGHT = 0.075
+THIGH_HALF, THIGH_INNER = 0.37, 0.10
+"""Half width at the hem and the hem's inner corner of the shortest shorts, garment units."""
+CURVE_POINTS = 25
+"""Points of each curve among the landmarks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +50,52 @@ class TrouserStyle:
     seed: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class SkirtStyle:
+    """One skirt; ratios are 1 for the ordinary cut."""
+
+    length: float = 1.0
+    """Waist to hem over the ordinary (to the knee), 0.5 to 1.6."""
+    hem: float = 1.0
+    """Width at the hem over the hips', 0.75 (pencil) to 2.4 (a circle)."""
+    pleats: int = 0
+    """Pressed folds that hang from the waistband, 0 to 15."""
+    colour: RGB = (120, 62, 70)
+    accent: RGB = (236, 226, 208)
+    pattern: PatternStyle = "plain"
+    pattern_size: float = 1.0
+    crumple: float = 1.0
+    ground: RGB = (244, 244, 244)
+    size: tuple[int, int] = (768, 1024)
+    """(width, height), px."""
+    fill: float = 0.82
+    rotation_deg: float = 0.0
+    mirrored: bool = False
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """The right leg's cloth."""
+
+    panel: Line
+    """Closed: waist, outer seam, hem, inner seam, fly."""
+    outer: Line
+    """From the waist's corner to the hem."""
+    inner: Line
+    """From the crotch to the hem."""
+
+
 def draw_trousers(style: TrouserStyle, name: str = "trousers") -> Packshot:
     """Draws a style: about a second at 768 by 1024 on one core."""
     rng = np.random.default_rng(style.seed)
-    legs = tuple(_leg(style, rng) * [sign, 1.0] for sign in (-1.0, 1.0))
-    corner = np.array([WAIST, 0.0])
-    front = bezier(corner * FLIP, (-WAIST * 0.5, FRONT_DIP * 1.3), (WAIST * 0.5, FRONT_DIP * 1.3), corner, 60)
-    back = bezier(corner * FLIP, (-WAIST * 0.7, -BACK_RISE * 1.3), (WAIST * 0.7, -BACK_RISE * 1.3), corner, 60)
+    cuts = (_leg(style, rng), _leg(style, rng))
+    legs = tuple(cut.panel * [sign, 1.0] for cut, sign in zip(cuts, (-1.0, 1.0), strict=True))
+    front, back = _waist_edges()
     inside = np.vstack([back, front[::-1] + points((0.0, 0.02))])
     stage = Stage.around(np.vstack([*legs, inside]), style.size, style.fill, style.rotation_deg, mirrored=style.mirrored)
     table = stage.table()
-    inner = _inside(table, inside, back, style)
+    inner = _inside(table, inside, back, style.colour)
     body = np.maximum(table.fill(legs[0]), table.fill(legs[1]))
     for side, leg in enumerate(legs):
         _lay_leg(table, leg, -1.0 if side == 0 else 1.0, style, body, rng)
@@ -73,7 +113,71 @@ def draw_trousers(style: TrouserStyle, name: str = "trousers") -> Packshot:
     button(table, 0.045, FRONT_DIP + 0.5 * WAISTBAND, 0.036, (86, 78, 68))
     picture, mask, turned = shoot(stage, table, style.ground)
     inner_back = turned(inner * (1 - np.maximum(body, waist))) >= 0.5
-    return Packshot(name, picture, mask, inner_back & mask, Category.LOWER, None)
+    outer = [cut.outer * [sign, 1.0] for cut, sign in zip(cuts, (-1.0, 1.0), strict=True)]
+    inseam = [cut.inner * [sign, 1.0] for cut, sign in zip(cuts, (-1.0, 1.0), strict=True)]
+    landmarks = _landmarks(stage, front, outer, CROTCH_Y, inseam)
+    return Packshot(name, picture, mask, inner_back & mask, Category.LOWER, landmarks)
+
+
+def draw_skirt(style: SkirtStyle, name: str = "skirt") -> Packshot:
+    """Draws a style: about a second at 768 by 1024 on one core."""
+    rng = np.random.default_rng(style.seed)
+    front, back = _waist_edges()
+    hem_y = ORDINARY_SKIRT * style.length
+    foot = HIP * style.hem
+    # a flared skirt leaves the waist at the slope it keeps
+    hip_y = min(HIP_Y, 0.4 * hem_y)
+    hip = max(HIP * 0.97, WAIST + (foot - WAIST) * hip_y / hem_y)
+    right = smooth(points((WAIST, 0.0), (WAIST + 0.45 * (hip - WAIST), 0.38 * hip_y), (hip, hip_y), (foot, hem_y)))
+    sag = 0.06 + 0.10 * max(0.0, style.hem - 1.0)
+    hem = bezier((-foot, hem_y), (-0.5 * foot, hem_y + 1.3 * sag), (0.5 * foot, hem_y + 1.3 * sag), (foot, hem_y), 60)
+    panel = np.vstack([front, right[1:], hem[::-1][1:], mirrored(right)[1:]])
+    inside = np.vstack([back, front[::-1] + points((0.0, 0.02))])
+    stage = Stage.around(np.vstack([panel, inside]), style.size, style.fill, style.rotation_deg, mirrored=style.mirrored)
+    table = stage.table()
+    inner = _inside(table, inside, back, style.colour)
+    height = FOLD_HEIGHT * style.crumple
+    folds = hanging_folds(hem[[0, -1]], 0.6 * hip_y, 9, height, rng, depth=1.2 + style.hem)
+    creases: list[tuple[Line, float, float]] = [(offset(hem, -HEM_HEIGHT), 0.012, 0.004)]
+    for place in np.linspace(-0.9, 0.9, style.pleats):
+        creases.append((points((place * WAIST, WAISTBAND), (place * hip, hip_y), (place * foot, hem_y + 0.2)), 0.022, 0.020))
+    body = table.fill(panel)
+    dye = patterned(style.pattern, style.colour, style.accent, style.pattern_size)
+    cover = table.lay(
+        Panel(panel, dye, folds=folds, creases=creases, bulge=0.14, bulge_radius=0.5, ripple=0.010 * style.crumple, seed=style.seed + 83)
+    )
+    band = np.vstack([front, offset(front, WAISTBAND)[::-1]])
+    waist = table.lay(Panel(band, plain(style.colour), clip=panel, lift=0.2, ripple=0.002, bulge=0.06, bulge_radius=0.3, body=body, seed=71))
+    seam(table, offset(front, WAISTBAND), 0.3)
+    stitch(table, offset(front, 0.02), strength=0.18)
+    stitch(table, offset(hem, -HEM_HEIGHT), strength=0.18)
+    picture, mask, turned = shoot(stage, table, style.ground)
+    inner_back = turned(inner * (1 - np.maximum(cover, waist))) >= 0.5
+    landmarks = _landmarks(stage, front, [right * FLIP, right], float(hem[:, 1].max()), None)
+    return Packshot(name, picture, mask, inner_back & mask, Category.LOWER, landmarks)
+
+
+def _waist_edges() -> tuple[Line, Line]:
+    """The upper edges of the front and of the back, from the left to the right corner of the waist."""
+    corner = np.array([WAIST, 0.0])
+    front = bezier(corner * FLIP, (-WAIST * 0.5, FRONT_DIP * 1.3), (WAIST * 0.5, FRONT_DIP * 1.3), corner, 60)
+    back = bezier(corner * FLIP, (-WAIST * 0.7, -BACK_RISE * 1.3), (WAIST * 0.7, -BACK_RISE * 1.3), corner, 60)
+    return front, back
+
+
+def _landmarks(stage: Stage, front: Line, outer: list[Line], foot_y: float, inseam: list[Line] | None) -> LowerLandmarks:
+    """Landmarks in px of the picture, of lines in garment units from left to right; a mirrored picture swaps left and right."""
+    order = [1, 0] if stage.mirrored else [0, 1]
+    edge = front[::-1] if stage.mirrored else front
+    centre = points((0.0, float(front[:, 1].max())), (0.0, foot_y))
+    return LowerLandmarks(
+        waist=stage.place(edge[[0, -1]]),
+        waistline=stage.place(resample(edge, 65)),
+        side=np.stack([stage.place(resample(outer[i], CURVE_POINTS)) for i in order]),
+        centre=stage.place(resample(centre, CURVE_POINTS)),
+        inseam=None if inseam is None else np.stack([stage.place(resample(inseam[i], CURVE_POINTS)) for i in order]),
+        axis_x=float(stage.place(centre)[:, 0].mean()),
+    )
 
 
 def _outline(legs: tuple[Line, ...], front: Line) -> list[Line]:
@@ -82,19 +186,22 @@ def _outline(legs: tuple[Line, ...], front: Line) -> list[Line]:
     return [front, right[np.argsort(right[:, 1])], mirrored(right[np.argsort(right[:, 1])])]
 
 
-def _leg(style: TrouserStyle, rng: np.random.Generator) -> Line:
-    """Right leg, closed: waist, outer seam, hem, inner seam, fly."""
+def _leg(style: TrouserStyle, rng: np.random.Generator) -> _Leg:
     hem_y = ORDINARY_LENGTH * style.length * (1 + 0.003 * float(rng.standard_normal()))
-    knee_y = CROTCH_Y + 0.48 * (hem_y - CROTCH_Y)
-    half = 0.235 * style.leg
-    foot = 0.52 + 0.10 * (style.leg - 1) + 0.01 * float(rng.standard_normal())
+    inseam = hem_y - CROTCH_Y
+    knee_y = CROTCH_Y + 0.48 * inseam
+    # shorts end at the thigh, where legs are wide and close to each other
+    short = float(np.clip((0.85 - style.length) / 0.4, 0, 1))
+    half = (0.235 * (1 - short) + THIGH_HALF * short) * style.leg
+    foot = (0.52 + 0.10 * (style.leg - 1)) * (1 - short) + (half + THIGH_INNER) * short + 0.01 * float(rng.standard_normal())
     corners = np.array([[foot + half, hem_y], [foot - half, hem_y + 0.01]])
     knee = (0.5 * (HIP + foot + half) + 0.01, knee_y)
     outer = smooth(points((WAIST, 0.0), (WAIST + 0.10, 0.32), (HIP, HIP_Y), (HIP + 0.01, CROTCH_Y), knee, (foot + half, hem_y)))
     hem = bezier(corners[0], (foot + 0.3 * half, hem_y + 0.035), (foot - 0.3 * half, hem_y + 0.035), corners[1], 24)
-    inner = smooth(points((foot - half, hem_y + 0.01), (0.5 * (foot - half) + 0.075, knee_y), (0.055, CROTCH_Y + 0.22), (0.0, CROTCH_Y)))
+    thigh = (0.055 * (1 - 0.6 * short), CROTCH_Y + min(0.22, 0.3 * inseam))
+    inner = smooth(points((foot - half, hem_y + 0.01), (0.5 * (foot - half) + 0.075 * (1 - 0.8 * short), knee_y), thigh, (0.0, CROTCH_Y)))
     waist = bezier((0.0, FRONT_DIP), (WAIST * 0.4, FRONT_DIP), (WAIST * 0.8, FRONT_DIP * 0.5), (WAIST, 0.0), 24)
-    return np.vstack([waist, outer[1:], hem[1:], inner[1:]])
+    return _Leg(np.vstack([waist, outer[1:], hem[1:], inner[1:]]), outer, inner[::-1])
 
 
 def _lay_leg(table: Table, leg: Line, sign: float, style: TrouserStyle, body: Plane, rng: np.random.Generator) -> None:
@@ -146,8 +253,8 @@ def _lay_leg(table: Table, leg: Line, sign: float, style: TrouserStyle, body: Pl
     stitch(table, offset(pocket, 0.024 * sign), strength=0.2)
 
 
-def _inside(table: Table, inside: Line, back: Line, style: TrouserStyle) -> Plane:
-    cover = table.lay(Panel(inside, plain(style.colour), brightness=0.58, ripple=0.003, seed=73))
+def _inside(table: Table, inside: Line, back: Line, colour: RGB) -> Plane:
+    cover = table.lay(Panel(inside, plain(colour), brightness=0.58, ripple=0.003, seed=73))
     middle = len(back) // 2
     label(table, float(back[middle, 0]), float(back[middle, 1]) + 0.012, (236, 233, 226), (60, 60, 66))
     return cover

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from models.samples.lower import TrouserStyle, draw_trousers
+from models.samples.lower import SkirtStyle, TrouserStyle, draw_skirt, draw_trousers
 from models.samples.studio import Packshot
 from models.samples.styles import UpperStyle
 from models.samples.upper import draw_dress, draw_upper
@@ -29,6 +29,8 @@ UPPERS: dict[str, UpperStyle] = {
     "navy-dots": UpperStyle(sleeve="none", pattern="dots", colour=(30, 36, 66), accent=(232, 226, 212), flare=0.06, seed=9),
 }
 TROUSERS = TrouserStyle(colour=(198, 180, 150), seed=10)
+SHORTS = TrouserStyle(colour=(92, 112, 128), length=0.46, seed=12)
+SKIRT = SkirtStyle(colour=(132, 58, 66), accent=(236, 222, 200), pattern="checks", hem=1.55, pleats=7, seed=13)
 DRESS = UpperStyle(
     neck="v", pattern="dots", pattern_size=0.62, colour=(36, 70, 60), accent=(238, 226, 198), fit=0.88, waist=0.12, flare=0.52, length=1.36,
     sleeve_angle_deg=26, neck_depth=0.85, fill=0.88, seed=11,
@@ -59,5 +61,7 @@ def _makers(size: tuple[int, int]) -> dict[str, Callable[[], Packshot]]:
         name: partial(draw_upper, replace(style, size=size), name) for name, style in UPPERS.items()
     }
     makers["chinos"] = partial(draw_trousers, replace(TROUSERS, size=size), "chinos")
+    makers["shorts"] = partial(draw_trousers, replace(SHORTS, size=size), "shorts")
+    makers["skirt"] = partial(draw_skirt, replace(SKIRT, size=size), "skirt")
     makers["dotted-dress"] = partial(draw_dress, replace(DRESS, size=size), "dotted-dress")
     return makers

@@ -13,7 +13,7 @@ from models.samples.cloth import Plane, Table
 from models.samples.curves import Line
 from models.samples.dyes import encode, linear
 from models.samples.styles import RGB
-from models.types import BoolArray, Category, FloatArray, Picture, UpperLandmarks
+from models.types import BoolArray, Category, FloatArray, LowerLandmarks, Picture, UpperLandmarks
 
 SUPERSAMPLING = 2
 """Working pixels per picture pixel, each way; edges are antialiased at that size too, then averaged."""
@@ -34,8 +34,7 @@ class Packshot:
     inner_back: BoolArray
     """(H, W) the inside of the back that shows above the front neckline or waistband."""
     category: Category
-    landmarks: UpperLandmarks | None
-    """None for trousers."""
+    landmarks: UpperLandmarks | LowerLandmarks
 
 
 @dataclass(frozen=True, slots=True)
