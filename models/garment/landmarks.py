@@ -22,8 +22,15 @@ AGREE_WITHIN: Final = 0.2
 garment's can be, are moved to their middle."""
 SHORTEST_SIDE: Final = 0.1
 """Torso widths a side measures at least."""
+TORSO_ROWS: Final = (0.45, 0.8)
+"""Shares of a top's height between which its torso hangs free of sleeves."""
+BODICE_ROWS: Final = (0.15, 0.55)
+CHEST_OVER_WAIST: Final = 1.1
+"""Shares of a dress's height between which its waist lies, from maxi to mini; and the chest's width over the waist's."""
 STRAP_SHARE: Final = 1 / 7
 SIDE_ROWS: Final = 9
+DRESS_ROWS: Final = 17
+"""Rows of `side` of tops and of dresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +58,12 @@ class UpperMarks:
     """Radians: how sharp the blunter armpit is (0 without sleeves)."""
 
 
-def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half]) -> UpperMarks:
-    """Landmarks of the upper garment `mask` (upright) with half outlines `pair`.
+def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half], *, dress: bool = False) -> UpperMarks:
+    """Landmarks of the upper garment, or `dress`, `mask` (upright) with half outlines `pair`.
 
     Raises GarmentNotReadable when the outline is not that of an upper garment laid out flat.
     """
-    width = torso_width(mask, axis_x)
+    width = bodice_width(mask, axis_x) if dress else torso_width(mask, axis_x)
     armpits = find_armpits(pair, width)
     if armpits is not None:
         width = float(sum(half.u[i] for half, i in zip(pair, armpits[0], strict=True)))
@@ -75,7 +82,7 @@ def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half]) -> Upper
     left, right = marks
     if (left.collar is None) != (right.collar is None):
         left, right = (_without_collar(m, half, width, armpits is not None) for m, half in zip(marks, pair, strict=True))
-    left, right = _agreed(pair, (left, right), width)
+    left, right = _agreed(pair, (left, right), width, ("shoulder",) if dress else ("shoulder", "hem"))
     _check(pair, (left, right), width)
     shoulder = [float(np.hypot(*(h.points[m.shoulder] - h.points[m.neck]))) for h, m in zip(pair, (left, right), strict=True)]
     straps = armpits is None and max(shoulder) < STRAP_SHARE * width
@@ -90,40 +97,53 @@ def _check(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: f
             raise GarmentNotReadable("Neck, shoulders and sides were not found: lay the garment out flat, front up, sleeves apart.")
 
 
-def _agreed(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float) -> tuple[SideMarks, SideMarks]:
-    """`marks` with shoulder tips and hem corners moved to where both sides agree, unless they lie far apart."""
-    moved = []
-    for name in ("shoulder", "hem"):
-        index = [int(getattr(m, name)) for m in marks]
+def _agreed(
+    pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float, names: tuple[str, ...]
+) -> tuple[SideMarks, SideMarks]:
+    """`marks` with those of `names` moved to where both sides agree, unless they lie far apart (hems of dresses are cut slanted)."""
+    left, right = marks
+    for name in names:
+        index = [int(getattr(m, name)) for m in (left, right)]
         places = [half.points[i] for half, i in zip(pair, index, strict=True)]
         apart = float(np.hypot(*(places[0] - places[1]))) / width
         if not AGREE_FROM < apart < AGREE_WITHIN:
-            moved.append(index)
             continue
         middle = (places[0] + places[1]) / 2
         reach = int(AGREE_WITHIN * width)
         spans = [(max(0, i - reach), half.points[max(0, i - reach) : i + reach + 1]) for half, i in zip(pair, index, strict=True)]
         found = [first + int(np.hypot(*(points - middle).T).argmin()) for first, points in spans]
-        moved.append([max(i, m.armpit + 3) if name == "hem" else i for i, m in zip(found, marks, strict=True)])
-    left, right = (replace(m, shoulder=moved[0][k], hem=moved[1][k]) for k, m in enumerate(marks))
+        if name == "hem":
+            left, right = (replace(m, hem=max(i, m.armpit + 3)) for m, i in zip((left, right), found, strict=True))
+        else:
+            left, right = (replace(m, shoulder=i) for m, i in zip((left, right), found, strict=True))
     return left, right
 
 
 def torso_width(mask: BoolArray, axis_x: float) -> float:
     """Median px, over the lower middle rows, of the run that holds the axis."""
+    return float(np.median(_runs(mask, axis_x, TORSO_ROWS)))
+
+
+def bodice_width(mask: BoolArray, axis_x: float) -> float:
+    """Width px of a dress at the chest, from its narrowest run above the skirt."""
+    return CHEST_OVER_WAIST * float(np.percentile(_runs(mask, axis_x, BODICE_ROWS), 10))
+
+
+def _runs(mask: BoolArray, axis_x: float, rows: tuple[float, float]) -> list[float]:
+    """Lengths px of the runs that hold the axis, over the given shares of the height."""
     ys = np.flatnonzero(mask.any(1))
     top, bottom = int(ys[0]), int(ys[-1])
     x = int(np.clip(round(axis_x), 0, mask.shape[1] - 1))
-    widths = []
-    for y in range(top + int(0.45 * (bottom - top)), top + int(0.8 * (bottom - top))):
+    widths: list[float] = []
+    for y in range(top + int(rows[0] * (bottom - top)), top + int(rows[1] * (bottom - top))):
         if mask[y, x]:
             empty = np.flatnonzero(~mask[y])
             right = empty[empty > x]
             left = empty[empty < x]
-            widths.append((right[0] if right.size else mask.shape[1]) - (left[-1] if left.size else -1) - 1)
+            widths.append(float((right[0] if right.size else mask.shape[1]) - (left[-1] if left.size else -1) - 1))
     if not widths:
         raise GarmentNotReadable("The garment has no cloth along its middle: lay it out flat, front up.")
-    return float(np.median(widths))
+    return widths
 
 
 def _without_collar(marks: SideMarks, half: Half, width: float, sleeved: bool) -> SideMarks:

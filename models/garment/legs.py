@@ -52,7 +52,7 @@ def find_parting(mask: BoolArray, axis_x: float) -> Parting:
     tall = bottom - top + 1
     gap = _between_legs(mask, axis_x, width, top, tall)
     rows = np.flatnonzero(gap.any(1))
-    if not _are_legs(gap, rows, tall):
+    if not _are_legs(gap, len(rows), tall):
         return Parting(straight, None, seen=False)
     hip = hip_width(mask)
     first = int(rows[0])
@@ -93,7 +93,8 @@ def _between_legs(mask: BoolArray, axis_x: float, width: float, top: int, tall: 
     return result
 
 
-def _are_legs(gap: BoolArray, rows: FloatArray, tall: int) -> bool:
-    if len(rows) >= LEGS_ROWS * tall:
+def _are_legs(gap: BoolArray, rows: int, tall: int) -> bool:
+    """Whether `gap`, `rows` high in a garment `tall` px high, lies between legs."""
+    if rows >= LEGS_ROWS * tall:
         return True
-    return bool(len(rows) >= NOTCH_ROWS * tall and len(rows) > NOTCH_SLENDER * gap.sum() / max(len(rows), 1))
+    return bool(rows >= NOTCH_ROWS * tall and rows > NOTCH_SLENDER * gap.sum() / max(rows, 1))

@@ -79,15 +79,15 @@ def find_lower_marks(mask: BoolArray, axis_x: float) -> LowerMarks:
     waist, hem, inner = [], [], []
     for half in (left, right):
         waist.append(_waist_corner(half, width, tall))
-        hem.append(_corner(half, CORNER_HEM, width, waist[-1] + 2, len(half.points), float(half.y.max()) - HEM_ROWS * float(np.ptp(half.y))))
+        hem.append(
+            _corner(half, CORNER_HEM, width, waist[-1] + 2, len(half.points), float(half.y.max()) - HEM_ROWS * float(np.ptp(half.y)))
+        )
         if parting.crotch_y is not None:
             inner.append(_corner(half, CORNER_INNER, width, hem[-1] + 1, len(half.points), (end + float(half.y.max())) / 2))
     across = float(left.u[waist[0]] + right.u[waist[1]])
     if across < SLENDEREST * tall or min(h - w for h, w in zip(hem, waist, strict=True)) < 0.1 * tall:
         raise GarmentNotReadable("Waistband and hems were not found: lay the garment out flat and straight, front up.")
-    return LowerMarks(
-        (left, right), (waist[0], waist[1]), (hem[0], hem[1]), (inner[0], inner[1]) if inner else None, parting, int(rows[0])
-    )
+    return LowerMarks((left, right), (waist[0], waist[1]), (hem[0], hem[1]), (inner[0], inner[1]) if inner else None, parting, int(rows[0]))
 
 
 def _row_of_cloth(mask: BoolArray, x_of: FloatArray, *, first: bool) -> int | None:

@@ -6,17 +6,19 @@ from typing import Final
 
 import numpy as np
 
-from models.errors import CategoryNotSupported, GarmentNotReadable
+from models.errors import GarmentNotReadable
 from models.garment.axis import find_frame
 from models.garment.category import find_category
 from models.garment.edge import recolour_edge
 from models.garment.halves import halves, open_gaps
 from models.garment.isolate import MASK_FROM, Isolated, isolate_work
-from models.garment.landmarks import find_marks
+from models.garment.landmarks import DRESS_ROWS, SIDE_ROWS, find_marks
 from models.garment.lower import LowerOutline, find_lower_marks
 from models.garment.neckline import find_neckline, inner_back_of
 from models.garment.scale import to_picture, to_work, work_factor
+from models.garment.shade import without_shade
 from models.garment.upper import UpperOutline
+from models.garment.waist import find_waist
 from models.garment.waistband import find_waistband, inner_back_over
 from models.types import BoolArray, Category, GarmentReading, LabelMap, Notice, Picture
 
@@ -37,28 +39,27 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
 
     `alpha` (H, W) 0..255 tells where the garment is: the picture's own transparency, or, for a garment that somebody
     wears in it, what the person's parse found (`worn.worn_upper`). An alpha that cuts nothing out is ignored.
-    Raises GarmentNotIsolated, GarmentNotReadable, and CategoryNotSupported for lower garments and dresses.
+    Raises GarmentNotIsolated and GarmentNotReadable.
     """
     work = to_work(picture)
     isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
     found, score = (category, 1.0) if category is not None else find_category(isolated.mask)
     if found is Category.LOWER:
         return _read_lower(picture, work, isolated, score)
-    if found is not Category.UPPER:
-        raise CategoryNotSupported(f"The picture shows {NAMES[found]}; only upper and lower garments are supported yet.")
-    return _read_upper(picture, work, isolated, score)
+    return _read_upper(picture, work, isolated, found, score)
 
 
 def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:
     shape = picture.shape[:2]
-    frame = find_frame(isolated.mask)
+    cloth = without_shade(work, isolated.alpha)
+    frame = find_frame(cloth >= MASK_FROM)
     if frame.symmetry < LOWER_SYMMETRY:
         raise GarmentNotReadable("The garment's halves are too unlike: lay it out flat and straight, front up, nothing folded over.")
-    soft = frame.upright(isolated.alpha)
+    soft = frame.upright(cloth)
     mask = soft > 0.5
     outline = LowerOutline(frame, find_lower_marks(mask, frame.axis_x), work.shape[:2], shape)
     band = find_waistband(frame.upright_picture(work), mask, outline.marks.waist_corners(frame.axis_x))
-    alpha = to_picture(isolated.alpha, shape)
+    alpha = to_picture(cloth, shape)
     full = alpha >= MASK_FROM
     inner_back = to_picture(frame.back(inner_back_over(soft, band)), shape)
     return GarmentReading(
@@ -75,15 +76,20 @@ def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_sc
     )
 
 
-def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:
+def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category: Category, category_score: float) -> GarmentReading:
+    """Reads a top or a dress: a dress is a top whose sides are long and have a waist."""
     shape = picture.shape[:2]
     frame = find_frame(isolated.mask)
     if frame.symmetry < LEAST_SYMMETRY:
         raise GarmentNotReadable("The garment's halves are too unlike: lay it out flat and straight, front up, nothing folded over.")
     soft = frame.upright(isolated.alpha)
     mask = open_gaps(soft > 0.5)
-    outline = UpperOutline(frame, find_marks(mask, frame.axis_x, halves(mask, frame.axis_x)), work.shape[:2], shape)
-    neckline = find_neckline(frame.upright_picture(work), mask, outline.upright("neck"), outline.collar, outline.marks.torso_width)
+    dress = category is Category.DRESS
+    marks = find_marks(mask, frame.axis_x, halves(mask, frame.axis_x), dress=dress)
+    outline = UpperOutline(frame, marks, work.shape[:2], shape, DRESS_ROWS if dress else SIDE_ROWS)
+    upright = frame.upright_picture(work)
+    waist = find_waist(upright, marks, frame.axis_x) if dress else None
+    neckline = find_neckline(upright, mask, outline.upright("neck"), outline.collar, outline.marks.torso_width)
     inner_back = to_picture(frame.back(inner_back_of(soft, neckline)), shape)
     alpha = to_picture(isolated.alpha, shape)
     full = alpha >= MASK_FROM
@@ -95,11 +101,11 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category_sc
         alpha=alpha,
         inner_back=np.minimum(inner_back, alpha),
         part=outline.parts(full),
-        category=Category.UPPER,
+        category=category,
         category_score=category_score,
-        landmarks=outline.landmarks(neckline),
+        landmarks=outline.landmarks(neckline, waist),
         confidence=_confidence(frame.symmetry, isolated.clearness, neckline.clear),
-        notices=_category_notices(Category.UPPER, category_score),
+        notices=_category_notices(category, category_score),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.garment.axis import Frame
 from models.garment.halves import to_frame
-from models.garment.landmarks import UpperMarks, side_line
+from models.garment.landmarks import SIDE_ROWS, UpperMarks, side_line
 from models.garment.neckline import Neckline
 from models.garment.scale import points_to_picture
 from models.garment.sleeves import sleeve_curves
@@ -27,6 +27,8 @@ class UpperOutline:
     marks: UpperMarks
     work_shape: tuple[int, ...]
     picture_shape: tuple[int, ...]
+    rows: int = SIDE_ROWS
+    """Rows of the landmarks' `side`."""
 
     def upright(self, name: str) -> FloatArray:
         """(2, 2) xy in the frame of the landmark `name` of `SideMarks`, left and right."""
@@ -44,8 +46,8 @@ class UpperOutline:
     def _place_half(self, points: FloatArray, side: int) -> FloatArray:
         return self._place(to_frame(points, self.frame.axis_x, side))
 
-    def landmarks(self, neckline: Neckline) -> UpperLandmarks:
-        """All landmarks, px of the picture."""
+    def landmarks(self, neckline: Neckline, waist_share: float | None = None) -> UpperLandmarks:
+        """All landmarks, px of the picture; `waist_share` of a dress, by height from armpit to hem."""
         pairs = list(enumerate(zip(self.marks.halves, self.marks.sides, strict=True)))
         sleeves = None
         if self.marks.sleeved:
@@ -58,12 +60,13 @@ class UpperOutline:
             shoulder=self._place(self.upright("shoulder")),
             armpit=self._place(self.upright("armpit")),
             hem=self._place(self.upright("hem")),
-            side=np.stack([self._place_half(side_line(half, side.armpit, side.hem), k) for k, (half, side) in pairs]),
+            side=np.stack([self._place_half(side_line(half, side.armpit, side.hem, self.rows), k) for k, (half, side) in pairs]),
             neckline=self._place(neckline.curve),
             sleeves=sleeves,
             collar=None if collar is None else self._place(collar),
             straps=self.marks.straps,
             axis_x=float(self._place(np.array([self.frame.centre], np.float32))[0, 0]),
+            waist_share=waist_share,
         )
 
     def parts(self, mask: BoolArray) -> LabelMap:

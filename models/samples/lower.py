@@ -139,15 +139,17 @@ def draw_skirt(style: SkirtStyle, name: str = "skirt") -> Packshot:
     height = FOLD_HEIGHT * style.crumple
     folds = hanging_folds(hem[[0, -1]], 0.6 * hip_y, 9, height, rng, depth=1.2 + style.hem)
     creases: list[tuple[Line, float, float]] = [(offset(hem, -HEM_HEIGHT), 0.012, 0.004)]
-    for place in np.linspace(-0.9, 0.9, style.pleats):
-        creases.append((points((place * WAIST, WAISTBAND), (place * hip, hip_y), (place * foot, hem_y + 0.2)), 0.022, 0.020))
+    places = np.linspace(-0.9, 0.9, style.pleats)
+    creases += [(points((x * WAIST, WAISTBAND), (x * hip, hip_y), (x * foot, hem_y + 0.2)), 0.022, 0.020) for x in places]
     body = table.fill(panel)
     dye = patterned(style.pattern, style.colour, style.accent, style.pattern_size)
     cover = table.lay(
         Panel(panel, dye, folds=folds, creases=creases, bulge=0.14, bulge_radius=0.5, ripple=0.010 * style.crumple, seed=style.seed + 83)
     )
     band = np.vstack([front, offset(front, WAISTBAND)[::-1]])
-    waist = table.lay(Panel(band, plain(style.colour), clip=panel, lift=0.2, ripple=0.002, bulge=0.06, bulge_radius=0.3, body=body, seed=71))
+    waist = table.lay(
+        Panel(band, plain(style.colour), clip=panel, lift=0.2, ripple=0.002, bulge=0.06, bulge_radius=0.3, body=body, seed=71)
+    )
     seam(table, offset(front, WAISTBAND), 0.3)
     stitch(table, offset(front, 0.02), strength=0.18)
     stitch(table, offset(hem, -HEM_HEIGHT), strength=0.18)
