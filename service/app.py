@@ -144,7 +144,7 @@ def _document() -> OpenAPIConfig:
         title="Muslin",
         version=muslin_version(),
         description=(
-            "Virtual try-on in milliseconds: the garment picture is warped onto the person's photo, never repainted. "
+            "Virtual try-on: the garment picture is warped onto the person's photo, never repainted. "
             "Errors are RFC 9457 problems with stable types; each type's address explains it. "
             "Photos stay in memory for minutes and are never written to disk."
         ),

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.errors import NoPerson
+from models.types import Tuck
+from service.cache import MemoryCache
+from service.dressing import Dresser, GarmentUpload, Order
 from service.errors import Overloaded
 from service.negotiation import best
 from service.readings import Readings, held_bytes
+from service.settings import Settings
 from service.worker import Admission, UploadMemory, Worker
+from tests.fakes import FakeEngine
 
 
 @pytest.fixture
@@ -130,6 +138,69 @@ def test_held_bytes_finds_arrays_through_fields_once() -> None:
     inner = Inner(np.zeros((10, 10), np.float32))
     assert 400 <= held_bytes(Outer(inner, inner, {"a": [np.zeros(50, np.uint8)]})) < 600
     assert 100 <= held_bytes(Plain()) < 200
+
+
+HOARD = """
+import gc, sys, threading
+from service.memory import give_back
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+
+def work():
+    pieces = [bytearray(100_000) for _ in range(4000)]  # too small to be mapped one by one
+    kept.append(pieces[-1])
+
+class Refused(Exception):
+    pass
+
+def refuse():
+    picture = bytearray(b"x") * 100_000_000
+    try:
+        raise Refused
+    except Refused as error:
+        held = error  # a cycle: error, traceback, frame, error
+        raise
+
+kept = []
+gc.disable()
+before = resident()
+for _ in range(4):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+try:
+    refuse()
+except Refused:
+    pass
+full = resident()
+give_back()
+print(full - before, resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_work_has_left_is_given_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HOARD], capture_output=True, text=True, timeout=60, check=True, cwd=Path(__file__).parents[2]
+    )
+    full, left = map(float, done.stdout.split())
+    assert full > 90
+    assert left < 20
+
+
+@pytest.mark.anyio
+async def test_memory_is_given_back_once_after_work(monkeypatch: pytest.MonkeyPatch, photo: bytes, garment: bytes) -> None:
+    given: list[bool] = []
+    monkeypatch.setattr("service.dressing.give_back", lambda: given.append(True))
+    dresser = Dresser(FakeEngine(), MemoryCache(1_000_000), Settings())
+    await dresser.tidy()
+    assert given == []
+    await dresser.dress(Order(photo, (GarmentUpload(garment, None),), Tuck.AUTO, "png"))
+    await dresser.tidy()
+    await dresser.tidy()
+    assert given == [True]
+    await dresser.close()
 
 
 @pytest.mark.anyio

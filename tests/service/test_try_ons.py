@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.images import decode, encode
+from models.images import Encoding, decode, encode
+from models.types import Category, LabelMap, Picture
 from service.settings import Settings
-from tests.fakes import FakeEngine
+from tests.fakes import FakeEngine, FakeGarment, FakePerson
 from tests.service.conftest import drawn
 from tests.service.servers import serving
 
@@ -98,6 +99,28 @@ def test_accept_and_format_choose_the_answer(
     assert answer.headers["content-type"] == expected
     if expected.startswith("image/"):
         assert f"image/{decode(answer.content).format}" == expected
+
+
+class Measuring(FakeEngine):
+    """Notes how large the pictures are that it is shown."""
+
+    def read_person(self, photo: Picture) -> FakePerson:
+        self.calls.append(f"person {photo.shape[:2]}")
+        return super().read_person(photo)
+
+    def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> FakeGarment:
+        self.calls.append(f"garment {picture.shape[:2]}")
+        return super().read_garment(picture, category, alpha)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_a_large_garment_is_reduced_before_it_is_read_and_a_large_photo_is_answered_whole(kind: Encoding) -> None:
+    engine = Measuring()
+    large = encode(drawn(1, 4100, 3000), kind)
+    with serving(engine) as address, httpx.Client(base_url=address, timeout=60) as client:
+        answer = post(client, form(large, large), "image/jpeg")
+    assert {"person (4100, 3000)", "garment (2048, 1499)"} <= set(engine.calls)
+    assert decode(answer.content).picture.shape == (4100, 3000, 3)
 
 
 def test_format_in_another_accept_is_not_acceptable(shared: httpx.Client, photo: bytes, garment: bytes) -> None:
