@@ -6,7 +6,7 @@ hair, chin and hands. All pictures are (B, C, H, W) float32 0..255, all masks (B
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from models.compose.plate import ARM_FROM, Plate
+from models.compose.front import CLOTH_CATCHES
+from models.compose.plate import Plate
+from models.compose.remove import ARM_FROM
 from models.types import FloatArray, Picture
 
 TORSO_ROUND = 0.16
@@ -31,6 +33,20 @@ WAIST_SHADOW = 0.26
 WAIST_FADE = 0.04
 GAP_REACH, GAP_STEP = 0.025, 4
 """Slits between sleeve and torso up to twice this wide are closed where the old top had none; found at a reduced size."""
+BACK_SHADE = 0.88
+"""Light on the inside of a garment's back: the collar's or the waistband's shade lies on it."""
+END_FADE = 0.05
+"""Limbs come out of a sleeve over this share of a bone."""
+INNER_WAIST = 0.10
+"""A tucked top of an outfit runs on this far (units) below the old waist line: down to the new waistband."""
+LEG_ROUND = 0.20
+"""Darkening at a leg's outline; cloth on legs is flatter than a sleeve, so it sets in later."""
+CROTCH = (0.30, 0.55)
+"""Places on the leg between which a trouser leg becomes round on its inner side too."""
+BEHIND_DEPTH, BEHIND_REACH = 0.45, 0.035
+"""The leg behind is this much darker near the edge of the one before it, over this reach (units)."""
+HEM_SHADOW, HEM_REACH = 0.25, 0.025
+"""Shadow of an untucked top on the trousers below its hem: depth, and reach in units."""
 SHADOW_STEP = 8
 """Shadows are soft: they are computed at a size this many times smaller."""
 VISIBLE = 1.5 / 255
@@ -56,6 +72,14 @@ class Scene:
     below_waist: Tensor
     wrinkles: Tensor
     skin: Tensor
+    catches: Tensor
+    overhang: Tensor
+    leg_side: Tensor
+    leg_place: Tensor
+    edited: Tensor
+    """Bool: what inner garments of an outfit have changed already."""
+    inner: Tensor
+    """0..1 the inner garments of an outfit."""
 
     @classmethod
     def of(cls, photo: Picture, plate: Plate, in_front: tuple[bool, bool], device: torch.device) -> Scene:
@@ -79,6 +103,25 @@ class Scene:
             below_waist=planes(plate.below_waist),
             wrinkles=planes(plate.wrinkles),
             skin=planes(plate.skin),
+            catches=planes(plate.catches),
+            overhang=planes(plate.overhang),
+            leg_side=planes(plate.leg_side),
+            leg_place=planes(plate.leg_place),
+            edited=torch.zeros((1, 1, *photo.shape[:2]), dtype=torch.bool, device=device),
+            inner=torch.zeros((1, 1, *photo.shape[:2]), device=device),
+        )
+
+    def after(self, inner: Blend) -> Self:
+        """The scene for the next, outer garment of an outfit: it is drawn onto the finished picture of the `inner` one.
+
+        The outer garment's shadow falls on the inner one, and what the inner one has changed belongs to the edit mask.
+        """
+        return replace(
+            self,
+            plate=inner.picture,
+            catches=torch.maximum(self.catches, CLOTH_CATCHES * inner.alpha),
+            edited=self.edited | inner.edit,
+            inner=torch.maximum(self.inner, inner.alpha),
         )
 
     @classmethod
@@ -99,7 +142,8 @@ class Layers:
     sleeves: Tensor
     sleeve_alpha: Tensor
     sleeve_place: Tensor
-    """(B, 2, H, W) across: -1 at the outer edge, 1 at the inner; along: 0 armhole, 1 cuff."""
+    """(B, 2, H, W) across: -1 at the outer edge, 1 at the inner; along: 0 armhole, 1 cuff. Of a lower garment the legs or
+    halves: 0 waist, 1 hem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,36 +187,58 @@ def _spread(picture: Tensor, weight: Tensor) -> Tensor:
     return nn.interpolate(mean, scale_factor=GAP_STEP, mode="bilinear", align_corners=False)[..., : picture.shape[-2], : picture.shape[-1]]
 
 
-def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit_px: float) -> Blend:
+@dataclass(frozen=True, slots=True)
+class Legs:
+    """Which items of a batch have legs (or halves of a skirt) for strips instead of sleeves."""
+
+    lower: Tensor
+    """(B,) 1 for lower garments, else 0."""
+    split: Tensor
+    """(B,) 1 where each strip has its own inner outline below the crotch (trousers), 0 for skirts."""
+    front: Tensor
+    """(B, 2) 1 for the leg nearer to the camera."""
+
+    @classmethod
+    def none(cls, like: Tensor) -> Self:
+        """No legs at all, for a batch (B,)."""
+        zero = torch.zeros_like(like)
+        return cls(zero, zero, zero[:, None].expand(-1, 2))
+
+
+def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit_px: float, legs: Legs | None = None) -> Blend:
     """Puts the layers into the plates.
 
     tucked (B,) 0 or 1: cut the torso at the waist line; sleeve_end (B, 2) 0..2 place on the arms where the new sleeves
-    end: bare arms below it lie before the torso; unit_px: the bodies' unit, for the reach of shadows.
+    end: bare arms below it lie before the torso; unit_px: the bodies' unit, for the reach of shadows; legs: None for
+    batches without lower garments.
     """
     plate, photo = scene.plate.to(torch.float32), scene.photo.to(torch.float32)
+    legs = legs or Legs.none(tucked)
     tuck = tucked[:, None, None, None]
-    inside_waist = 1 - tuck * (scene.below_waist / 2 + 0.5).clamp(0, 1)
+    # a tucked top ends at the waist line, or where the outfit's own waistband begins
+    has_inner = scene.inner.amax((1, 2, 3), keepdim=True)
+    below = scene.below_waist - has_inner * INNER_WAIST * unit_px
+    inside_waist = (1 - tuck * (below / 2 + 0.5).clamp(0, 1)) * (1 - tuck * scene.inner)
     bare_from = sleeve_end.clamp_min(ARM_FROM)[:, :, None, None]
-    bare = scene.arm_cover * ((scene.arm_place - bare_from) / 0.05).clamp(0, 1) * scene.arm_in_front
+    bare = scene.arm_cover * ((scene.arm_place - bare_from) / END_FADE).clamp(0, 1) * scene.arm_in_front
     filled_arm = bare.amax(1, keepdim=True) * (scene.removed > 0)
     front = torch.maximum(scene.front_torso, filled_arm)
     torso_alpha = layers.torso_alpha * inside_waist * (1 - front)
     behind = torch.maximum(front, scene.skin)
     back_alpha = layers.back_alpha * (1 - behind)
     # a hand lies before the other arm's sleeve, and before its own from its end on
-    ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / 0.05).clamp(0, 1)
+    ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
     sleeve_alpha = layers.sleeve_alpha * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px
-    below = scene.below_waist
     under_hem = (
         tuck * WAIST_SHADOW * torch.exp(-below.clamp_min(0) / fade) * (below > 0) * soft(layers.torso_alpha, 0.5 * fade) * (1 - front)
     )
-    contact = CONTACT_DEPTH * soft(torso_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - front)
+    contact = CONTACT_DEPTH * soft(torso_alpha, CONTACT_REACH * unit_px) * scene.catches * (1 - front)
     base = plate * (1 - under_hem) * (1 - contact * (1 - torso_alpha))
     # inside of the back: behind the neck, in the collar's shade
-    base = base + (layers.torso * 0.88 - base) * back_alpha
+    base = base + (layers.torso * BACK_SHADE - base) * back_alpha
 
     beside = torch.maximum(layers.sleeve_alpha, front * (scene.arm_cover.amax(1, keepdim=True)))
     across, down = layers.torso_place[:, :1], layers.torso_place[:, 1:]
@@ -183,20 +249,38 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     shade = shade * (1 - tuck * 0.8 * WAIST_SHADOW * torch.exp((below / fade).clamp(-50, 0)))
     result = base + (layers.torso * shade * scene.wrinkles - base).clamp(-255, 255) * torso_alpha
 
-    across, along = layers.sleeve_place[:, :1].clamp(-1, 1), layers.sleeve_place[:, 1:]
-    # the inner edge is an outline only where the sleeve has left the torso
-    left = torch.where(across > 0, (along * 2 - 0.2).clamp(0, 1), (along * 4).clamp(0, 1))
-    shade = (1 - SLEEVE_ROUND * left * across**2) * scene.wrinkles
-    rim = CONTACT_DEPTH * soft(sleeve_alpha, CONTACT_REACH * unit_px) * scene.skin * (1 - front_sleeves)
+    shade = _strip_shade(scene, layers, legs, unit_px) * scene.wrinkles
+    rim = CONTACT_DEPTH * soft(sleeve_alpha, CONTACT_REACH * unit_px) * scene.catches * (1 - front_sleeves)
     result = result * (1 - rim * (1 - torch.maximum(sleeve_alpha, torso_alpha)))
     result = result + (layers.sleeves * shade - result) * sleeve_alpha
 
     cloth = torch.maximum(torso_alpha, sleeve_alpha)
-    gap = _gaps(cloth, GAP_REACH * unit_px) * (scene.removed > 0.5) * (1 - torch.maximum(front, front_sleeves)) * inside_waist
+    # legs stand apart: what is between them is the ground
+    closed = (1 - legs.lower)[:, None, None, None]
+    gap = _gaps(cloth, GAP_REACH * unit_px) * (scene.removed > 0.5) * (1 - torch.maximum(front, front_sleeves)) * inside_waist * closed
     result = result + (_spread(result, cloth) - result) * gap
 
     alpha = 1 - (1 - torso_alpha) * (1 - sleeve_alpha) * (1 - back_alpha) * (1 - gap)
     shadows = torch.maximum(under_hem, torch.maximum(contact, rim))
-    edit = (scene.removed > 0) | (alpha > VISIBLE) | (shadows > 2 * VISIBLE)
+    edit = (scene.removed > 0) | scene.edited | (alpha > VISIBLE) | (shadows > 2 * VISIBLE)
     picture = torch.where(edit, result, photo).round().clamp(0, 255).to(torch.uint8)
     return Blend(picture=picture, alpha=alpha * edit, edit=edit)
+
+
+def _strip_shade(scene: Scene, layers: Layers, legs: Legs, unit_px: float) -> Tensor:
+    """Light on sleeves or legs, (B, 1, H, W)."""
+    lower, split = legs.lower[:, None, None, None], legs.split[:, None, None, None]
+    across, along = layers.sleeve_place[:, :1].clamp(-1, 1), layers.sleeve_place[:, 1:]
+    # a sleeve's inner edge is an outline only where it has left the torso; a leg's, below the crotch
+    sleeve = torch.where(across > 0, (along * 2 - 0.2).clamp(0, 1), (along * 4).clamp(0, 1))
+    apart = ((scene.leg_place - CROTCH[0]) / (CROTCH[1] - CROTCH[0])).clamp(0, 1) * split
+    leg = torch.where(across > 0, apart, 1.0)
+    sleeve_round = 1 - SLEEVE_ROUND * sleeve * across**2
+    # a skirt's halves are one surface: its outline is at the outer edge only
+    leg_round = 1 - LEG_ROUND * leg * across.abs() ** 3
+    nearer = torch.where(scene.leg_side > 0.5, legs.front[:, 1, None, None, None], legs.front[:, 0, None, None, None])
+    one_nearer = (legs.front[:, 0] - legs.front[:, 1]).abs()[:, None, None, None]
+    over = soft(layers.sleeve_alpha * nearer * apart, BEHIND_REACH * unit_px)
+    behind = BEHIND_DEPTH * one_nearer * (1 - nearer) * apart * (over * 2).clamp(max=1)
+    hem = HEM_SHADOW * (soft(scene.overhang, HEM_REACH * unit_px) * 1.3).clamp(max=1)
+    return torch.lerp(sleeve_round, leg_round * (1 - behind) * (1 - hem), lower)

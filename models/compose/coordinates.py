@@ -1,4 +1,4 @@
-"""Where every pixel lies on the body: on which arm and how far along, how far across and over the shoulders, below the waist."""
+"""Where every pixel lies on the body: on which limb and how far along, how far across and over the shoulders, below the waist."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.compose.bare_legs import BareLeg
 from models.masks import enlarge
 from models.person.body import ROW_COUNT, ROW_SPAN, WAIST_COUNT, WAIST_TO, Body
-from models.person.limbs import arm_coordinates
+from models.person.limbs import arm_coordinates, limb_coordinates
 from models.types import FloatArray
 
 NO_WAIST = -1e4
 EXACT_LONG_SIDE_PX = 400
+FOOT_END = 1.0
+"""A foot ends at the toes' landmark: this share of the way there from the ankle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +26,31 @@ class Coordinates:
     """(2, H, W) distance from each arm's bones in arm half widths: 1 is the skin."""
     place: FloatArray
     """(2, H, W) along each arm: 0 shoulder, 1 elbow, 2 wrist, 2.5 fingers."""
+    leg_reach: FloatArray
+    """(2, H, W) distance from each leg's bones in leg half widths."""
+    leg_place: FloatArray
+    """(2, H, W) along each leg: 0 hip joint, 1 knee, 2 ankle, 2.5 toes."""
     across: FloatArray
     """Units from the shoulders' middle along the shoulder line, positive to the picture's right."""
     over: FloatArray
     """Units over the shoulder line, negative below it."""
     from_nose: FloatArray
     """Nose-to-chin distances from the nose."""
+    below_shoulders: FloatArray
+    """px below the middle of the shoulder line along the trunk."""
     below_waist: FloatArray
     """px below the waist line along the trunk, negative above it; NO_WAIST where the waist is not known."""
 
 
-def locate(body: Body, size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
+def locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
     """Coordinates of the pixels of a picture of `size` (h, w) that shows the whole photo of `photo_size` (H, W).
 
     They run smoothly over a body: large pictures are located at a reduced size and interpolated.
     """
     step = max(1, round(max(size) / EXACT_LONG_SIDE_PX))
     if step == 1:
-        return _locate(body, size, photo_size)
-    coarse = _locate(body, (-(-size[0] // step), -(-size[1] // step)), photo_size)
+        return _locate(body, bare, size, photo_size)
+    coarse = _locate(body, bare, (-(-size[0] // step), -(-size[1] // step)), photo_size)
     full = (size[1], size[0])
 
     def planes(stack: FloatArray) -> FloatArray:
@@ -50,24 +59,31 @@ def locate(body: Body, size: tuple[int, int], photo_size: tuple[int, int]) -> Co
     return Coordinates(
         reach=planes(coarse.reach),
         place=planes(coarse.place),
+        leg_reach=planes(coarse.leg_reach),
+        leg_place=planes(coarse.leg_place),
         across=enlarge(coarse.across, full),
         over=enlarge(coarse.over, full),
         from_nose=enlarge(coarse.from_nose, full),
+        below_shoulders=enlarge(coarse.below_shoulders, full),
         below_waist=enlarge(coarse.below_waist, full),
     )
 
 
-def _locate(body: Body, size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
+def _locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
     y, x = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float32)
     points = np.stack([(x + 0.5) * photo_size[1] / size[1] - 0.5, (y + 0.5) * photo_size[0] / size[0] - 0.5], -1)
     offset = points - body.middle
     arms = [arm_coordinates(points, arm) for arm in body.arms]
+    legs = [limb_coordinates(points, leg.joints, leg.radius, FOOT_END) for leg in bare]
     return Coordinates(
         reach=np.stack([a[0] for a in arms]),
         place=np.stack([a[1] for a in arms]),
+        leg_reach=np.stack([leg[0] for leg in legs]),
+        leg_place=np.stack([leg[1] for leg in legs]),
         across=(offset @ body.right) / body.unit_px,
         over=(offset @ body.over) / body.unit_px,
         from_nose=np.linalg.norm(points - body.nose, axis=-1) / body.face_px,
+        below_shoulders=-(offset @ body.up),
         below_waist=_below_waist(body, points) if body.waist_known else np.full(size, NO_WAIST, np.float32),
     )
 

@@ -1,17 +1,18 @@
-"""What to show where the old top was."""
+"""What to show where the old clothes were."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from models.compose.coordinates import Coordinates, locate
+from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import bare_and_layer
+from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, ramp, reduce, shrink
-from models.person.body import TRUNK_ROWS, Body
-from models.types import FloatArray, Label, PersonParse, Picture
+from models.person.body import ROW_COUNT, ROW_SPAN, TRUNK_ROWS, Body
+from models.types import FloatArray, Label, Picture
 
 FILL_LONG_SIDE_PX = 512
 """Colours are smooth: they are filled at this size."""
@@ -23,20 +24,35 @@ LOWER_CLOSE, LOWER_LEAST_PX = 0.10, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
 SIDE_SHARE = 0.97
 """The bare trunk is this much narrower than the clothed outline."""
+BARE_SIDE = ((0.6, 0.9, 1.1), (0.52, 0.60, 0.64))
+"""Usual greatest half widths (units) of a bare trunk at waist and hips (trunk lengths below the shoulders)."""
+HIPS_TO = 0.12
+"""The trunk ends this far (units) below the hip joints; from there on there are two thighs."""
+LAYER_TO, LAYER_EDGE = 0.25, 0.012
+"""The under-layer ends at this share of the thigh, over this soft edge."""
+ABOVE_FROM, ABOVE_TO, ARM_CLEAR = 0.25, (0.12, 0.06), 1.5
+"""The top (or the midriff) within the first (units) above the waist line goes on down to the second below it, so that no
+gap opens above a new waistband; what is nearer to an arm than the third (half widths) is not taken for it."""
+EDGE = 10.0
+"""A limb's outline is so many half widths soft, divided by the unit in px: about two px."""
 GRAIN = 2.2
 """Grey levels of noise on fills, or they look painted."""
 
 
-def fill_in(photo: Picture, parse: PersonParse, body: Body, where: Coordinates, removed: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Skin, under-layer, lower garment or ground: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1.
+def fill_in(
+    photo: Picture, worn: Worn, small_where: Coordinates, body: Body, removed: FloatArray, off: Off
+) -> tuple[FloatArray, FloatArray]:
+    """Skin, under-layer, the clothes that stay, or ground: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1.
 
-    The outlines between them are the photo's own size.
+    `small_where`: coordinates at the reduced size (`reduced_size`). The outlines between the fills are the photo's own size.
     """
+    parse, where = worn.parse, worn.where
     height, width = parse.labels.shape
-    scale = min(1.0, FILL_LONG_SIDE_PX / max(height, width))
-    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    rows, columns = small_where.across.shape
+    size, scale = (columns, rows), columns / width
+    unit = body.unit_px * scale
     q = parse.probabilities
-    small, small_where = reduce(photo, size), locate(body, (size[1], size[0]), (height, width))
+    small = reduce(photo, size)
     labels = np.asarray(cv2.resize(parse.labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     clean = reduce(removed, size) < 0.05
 
@@ -44,27 +60,56 @@ def fill_in(photo: Picture, parse: PersonParse, body: Body, where: Coordinates, 
         return enlarge(pull_push(small, (weight * clean).astype(np.float32)), (width, height))
 
     seen = shrink(reduce(q[Label.BACKGROUND], size) > 0.9, 2)
-    ground = filled(background_weight(seen, reduce(q[Label.UPPER], size) > 0.5, NEAR_CLOTH * body.unit_px * scale))
+    ground = filled(background_weight(seen, reduce(worn.cloth(off), size) > 0.5, NEAR_CLOTH * unit))
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
-    edge_px = 10.0 / body.unit_px
-    arms = ramp(where.reach.min(0), 1.0 + edge_px, 1.0 - edge_px)
-    trunk = _trunk_mask(body, (width, height))
-    chest = np.maximum(_chest(where), arms * (1 - trunk))
-    on_body = layer + (bare - layer) * chest[..., None]
-    # below the waist line the lower garment goes on, as wide as it is seen to be
-    lower = shrink(labels == Label.LOWER, 2)
-    if (lower * clean).sum() > LOWER_LEAST_PX:
-        share = ramp(where.below_waist, -1.5, 1.5) * (1 - arms)
-        wide = enlarge(blur(close(labels == Label.LOWER, LOWER_CLOSE * body.unit_px * scale), 1.0), (width, height))
-        on_body += (filled(lower) - on_body) * share[..., None]
-        chest = chest * (1 - share)
-        trunk = trunk * (1 - share) + np.minimum(trunk, ramp(wide, 0.4, 0.6)) * share
+    edge = EDGE / body.unit_px
+    arms = ramp(where.reach.min(0), 1.0 + edge, 1.0 - edge)
+    trunk = _trunk_mask(body, (width, height), TRUNK_ROWS)
+    legs = ramp(where.leg_reach.min(0), 1.0 + edge, 1.0 - edge)
+    hips = _trunk_mask(body, (width, height), _hip_row(body)) if off.bottom else trunk
+    if off.bottom:
+        trunk = np.maximum(hips, legs)
+    nearer = np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0])
+    thighs = ramp(nearer, LAYER_TO, LAYER_TO + LAYER_EDGE) * legs * (1 - hips)
+    chest = np.maximum(_chest(where), arms * (1 - trunk)) if off.top else arms * (1 - trunk)
+    skin = np.maximum(chest, thighs)
+    on_body = layer + (bare - layer) * skin[..., None]
+    if off is Off.UPPER:
+        # below the waist line the lower garment goes on, as wide as it is seen to be
+        lower = shrink(labels == Label.LOWER, 2)
+        if (lower * clean).sum() > LOWER_LEAST_PX:
+            share = ramp(where.below_waist, -1.5, 1.5) * (1 - arms)
+            wide = enlarge(blur(close(labels == Label.LOWER, LOWER_CLOSE * unit), 1.0), (width, height))
+            on_body += (filled(lower) - on_body) * share[..., None]
+            skin = skin * (1 - share)
+            trunk = trunk * (1 - share) + np.minimum(trunk, ramp(wide, 0.4, 0.6)) * share
+    elif off is Off.LOWER:
+        # what is seen above the waist line goes on a little below it
+        small_below = small_where.below_waist / body.unit_px
+        above = (labels != Label.LOWER) & (labels != Label.BACKGROUND) & (small_below > -ABOVE_FROM) & (small_below < 0)
+        above &= (small_where.reach.min(0) > ARM_CLEAR) & ((labels == Label.UPPER) | (labels == Label.SKIN))
+        if (above * clean).sum() > LOWER_LEAST_PX:
+            share = ramp(where.below_waist / body.unit_px, *ABOVE_TO) * (1 - arms)
+            on_body += (filled(shrink(above, 1)) - on_body) * share[..., None]
+            skin = skin * (1 - share)
     neck = (np.abs(where.across) < 0.27) & (where.over > 0) & (where.over < 0.6)
     inside = np.clip((1 - q[Label.BACKGROUND]) * 2.5 - 0.6, 0, 1)
     body_share = np.maximum(np.maximum(arms, trunk), neck) * inside
     fill = ground + (on_body - ground) * body_share[..., None]
     grain = blur(np.random.default_rng(0).normal(0, 1, (height, width)), 1.0) * GRAIN
-    return (fill + grain[..., None]).astype(np.float32), (chest * body_share).astype(np.float32)
+    return (fill + grain[..., None]).astype(np.float32), (skin * body_share).astype(np.float32)
+
+
+def reduced_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) at which the fills of a photo of `size` (H, W) are computed."""
+    scale = min(1.0, FILL_LONG_SIDE_PX / max(size))
+    return max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
+
+
+def _hip_row(body: Body) -> int:
+    """How many measured rows lie above the thighs: the trunk ends a little below the hip joints."""
+    down = (body.trunk_px + HIPS_TO * body.unit_px) / (ROW_SPAN * body.unit_px)
+    return int(np.clip(round(down * (ROW_COUNT - 1)), TRUNK_ROWS // 4, TRUNK_ROWS))
 
 
 def _chest(where: Coordinates) -> FloatArray:
@@ -75,11 +120,18 @@ def _chest(where: Coordinates) -> FloatArray:
     return bare
 
 
-def _trunk_mask(body: Body, size: tuple[int, int]) -> FloatArray:
-    """(H, W) 0..1: neck, shoulders and trunk down to the end of the measured rows; size (w, h) px."""
+def _trunk_mask(body: Body, size: tuple[int, int], end: int) -> FloatArray:
+    """(H, W) 0..1: neck, shoulders and trunk as wide as worn, down to the measured row `end`; size (w, h) px.
+
+    Where it ends above the last row, it is bare below the waist: a skirt's flare is no body.
+    """
     unit = body.unit_px
-    rows = slice(TRUNK_ROWS // 8, TRUNK_ROWS)
-    reach = body.side[:, rows, None] * SIDE_SHARE
+    rows = slice(TRUNK_ROWS // 8, end)
+    side = body.side[:, rows]
+    if end < TRUNK_ROWS:
+        down = np.linspace(0, ROW_SPAN * unit, ROW_COUNT)[rows] / body.trunk_px
+        side = np.minimum(side, np.interp(down, *BARE_SIDE, left=np.inf) * unit)
+    reach = side[..., None] * SIDE_SHARE
     left = body.row_middle[rows] - body.row_right[rows] * reach[0]
     right = body.row_middle[rows] + body.row_right[rows] * reach[1]
     shoulders = np.array([(-0.5, 0.10), (-0.36, 0.19), (-0.25, 0.26), (-0.17, 0.42), (0.17, 0.42), (0.25, 0.26), (0.36, 0.19), (0.5, 0.10)])

@@ -1,9 +1,9 @@
-"""The plate: the photo with the old top off, and everything else of a person that a try-on blends with.
+"""The plate: the photo with the old clothes off, and everything else of a person that a try-on blends with.
 
-Made once, when the person is read. Where the new garment will not cover it, the old top is replaced by what was most
-likely there: skin on arms, neck and upper chest (the wearer's own tone and light), the lower garment below the waist
-line, the background outside the body, and elsewhere on the trunk a plain neutral under-layer, never invented nudity.
-Fills are smooth, so they are computed at a reduced size.
+Made once for every combination of what is drawn and what comes off. Where the new garment will not cover it, the old one
+is replaced by what was most likely there: skin on limbs, neck and upper chest (the wearer's own tone and light), the
+clothes that stay, the background outside the body, and elsewhere on trunk and upper thighs a plain neutral under-layer,
+never invented nudity. Fills are smooth, so they are computed at a reduced size.
 """
 
 from __future__ import annotations
@@ -12,20 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.compose.bare_legs import bare_leg
 from models.compose.coordinates import locate
-from models.compose.fill import fill_in
+from models.compose.fill import EDGE, fill_in, reduced_size
+from models.compose.front import catches, in_front, steep
 from models.compose.remove import removal
+from models.compose.worn import Off, in_two_pieces
 from models.compose.wrinkles import wrinkles
-from models.masks import blur, ramp
+from models.masks import ramp
 from models.person.body import Body
-from models.types import FloatArray, Label, PersonParse, Picture
-
-ARM_FROM = 0.38
-"""From this place on the arm (0 shoulder, 1 elbow) visible skin lies in front of a torso; above it a top's edge does."""
-HAIR_DOWN_TO = -0.75
-"""Hair hangs down to this far over (below) the shoulder line, units; lower down it is a mistake of the parse."""
-SHARPEN = 3.0
-"""Soft masks of hair and skin are steepened this much about one half, or what is below shines through."""
+from models.types import Category, FloatArray, Label, PersonParse, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +29,15 @@ class Plate:
     """Everything of a person that composing needs; all (H, W) float32 unless said."""
 
     plate: Picture
-    """(H, W, 3) the photo without the old top."""
+    """(H, W, 3) the photo without the old clothes."""
     removed: FloatArray
     """0..1 share of the plate that is fill; 0 exactly where plate equals photo."""
     front_torso: FloatArray
-    """0..1 what lies before a torso: hair, face, hands and bare forearms."""
+    """0..1 what lies before a torso: hair, face, hands and bare forearms, and what is held."""
     front_sleeves: FloatArray
-    """0..1 what lies before a sleeve whatever its length: hair and face."""
+    """0..1 what lies before a sleeve whatever its length: hair and face; before legs: arms, hands and the worn top too."""
     hands: FloatArray
-    """(2, H, W) 0..1 the visible hands and wrists: they lie before a sleeve where it has ended."""
+    """(2, H, W) 0..1 the visible hands and wrists: they lie before a sleeve where it has ended; none for lower garments."""
     arm_cover: FloatArray
     """(2, H, W) 0..1 the bare arms."""
     arm_place: FloatArray
@@ -49,41 +45,51 @@ class Plate:
     below_waist: FloatArray
     """px below the waist line along the trunk (negative above); -1e4 where the waist is not known."""
     wrinkles: FloatArray
-    """Factor about 1: the worn top's folds and light, without its pattern."""
+    """Factor about 1: the worn garment's folds and light, without its pattern."""
     skin: FloatArray
-    """0..1 visible or filled skin: receives contact shadows."""
+    """0..1 visible or filled skin: hides the inside of a garment's back."""
+    catches: FloatArray
+    """0..1 what contact shadows fall on: skin, shoes, the clothes that stay."""
+    overhang: FloatArray
+    """0..1 the worn top that hangs before a new lower garment, and shades it; 0 elsewhere."""
+    leg_side: FloatArray
+    """1 where the right leg's bones are nearer, else 0."""
+    leg_place: FloatArray
+    """Place along the nearer leg: 0 hip joint, 1 knee, 2 ankle, 2.5 toes."""
 
 
-def make_plate(photo: Picture, parse: PersonParse, body: Body) -> Plate:
-    """Removes the old top from `photo` (H, W, 3) and measures what lies before it."""
-    height, width = photo.shape[:2]
-    where = locate(body, (height, width), (height, width))
-    removed = removal(photo, parse, body, where)
-    fill, skin_fill = fill_in(photo, parse, body, where, removed)
+def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category = Category.UPPER, off: Off = Off.UPPER) -> Plate:
+    """Takes the old clothes `off` `photo` (H, W, 3) and measures what lies before a garment of category `drawn`."""
+    size = (photo.shape[0], photo.shape[1])
+    legs = (bare_leg(parse.labels, body.legs[0]), bare_leg(parse.labels, body.legs[1]))
+    worn = in_two_pieces(parse, body, locate(body, legs, size, size))
+    where, q = worn.where, worn.parse.probabilities
+    removed = removal(photo, worn, body, off)
+    fill, skin_fill = fill_in(photo, worn, locate(body, legs, reduced_size(size), size), body, removed, off)
     mixed = photo + (fill - photo) * removed[..., None]
     plate = np.where(removed[..., None] > 0, np.clip(np.rint(mixed), 0, 255), photo).astype(np.uint8)
-    q = parse.probabilities
-
-    def steep(c: Label) -> FloatArray:
-        sharp: FloatArray = np.clip((q[c] - 0.5) * SHARPEN + 0.5, 0, 1)
-        return sharp
-
-    hands = ramp(where.place, 1.75, 1.9) * ramp(where.reach, 1.9, 1.6)
-    forearms = np.any((where.place > ARM_FROM) & (where.reach < 1.45), axis=0)
-    hair = steep(Label.HAIR) * (where.over > HAIR_DOWN_TO)
-    face = ramp(where.from_nose, 1.11, 1.06) * np.clip((q[Label.SKIN] + q[Label.HAIR] - 0.5) * SHARPEN + 0.5, 0, 1)
-    skin = steep(Label.SKIN)
-    edge = 10.0 / body.unit_px
-    head = np.maximum(hair, face)
+    edge = EDGE / body.unit_px
+    skin = np.maximum(steep(q[Label.SKIN]), skin_fill * removed)
+    arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge)
+    front = in_front(worn, arm_cover.max(0) * skin_fill * removed, drawn, off)
+    factor: FloatArray = np.ones(size, np.float32)
+    if drawn is not Category.LOWER:
+        factor = wrinkles(photo, worn.parse, Label.UPPER, body.unit_px)
+    if drawn is not Category.UPPER:
+        factor = factor * wrinkles(photo, worn.parse, Label.LOWER, body.unit_px)
     return Plate(
         plate=np.ascontiguousarray(plate),
         removed=removed,
-        front_torso=np.maximum(np.maximum(head, hands.max(0) * skin), blur(np.asarray(forearms), 2) * skin),
-        front_sleeves=head,
-        hands=np.asarray(hands * skin, np.float32),
-        arm_cover=ramp(where.reach, 1.0 + edge, 1.0 - edge).astype(np.float32),
+        front_torso=front.torso,
+        front_sleeves=front.strips,
+        hands=front.hands,
+        arm_cover=arm_cover.astype(np.float32),
         arm_place=where.place,
         below_waist=where.below_waist,
-        wrinkles=wrinkles(photo, parse, body.unit_px),
-        skin=np.maximum(skin, skin_fill * removed).astype(np.float32),
+        wrinkles=factor,
+        skin=skin.astype(np.float32),
+        catches=catches(worn, skin, drawn, off),
+        overhang=front.top,
+        leg_side=np.asarray(where.leg_reach[1] < where.leg_reach[0], np.float32),
+        leg_place=np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0]).astype(np.float32),
     )

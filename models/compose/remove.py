@@ -1,56 +1,85 @@
-"""Where the old top is, and a rim around it where its edge still shows."""
+"""Where the old clothes are, and a rim around them where their edge still shows."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
+from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, grow, opened, ramp, reduce, shrink
 from models.person.body import Body
 from models.types import BoolArray, FloatArray, Label, PersonParse, Picture
 
 RIM = 0.02
 """Width of the rim in units: soft edges, sewn edges and the shadow line beside them."""
+RIM_LEAST_PX = 2.0
+"""In small photos edges are soft over at least this much."""
+BESIDE_RIMS, BESIDE_REACH = 2.2, 1.15
+"""On a limb, out to so many of its half widths, the skin within so many rims of the cloth is redrawn with it."""
 CLOTH_FROM = 0.3
-"""Probability of old top from which a pixel is removed."""
+"""Probability of old garment from which a pixel is removed."""
 PIECE_LEAST = 0.04
 """Components smaller than this share of the largest and of another colour are mistakes of the parse (a strap, a watch)."""
 FACE_KEEP = 1.05
 """Inside this many nose-to-chin distances of the nose nothing is ever removed."""
 HAND_FROM = (1.75, 1.85)
-"""From these places on an arm the skin beside a long sleeve is a hand: it stays as it is."""
+"""From these places on a limb the skin beside a long sleeve or leg is a hand or a foot: it stays as it is ..."""
+HAND_REACH = 1.3
+"""... within so many half widths of the bones."""
+ARM_FROM, ARM_BESIDE = 0.38, 1.6
+"""From this place on the arm (0 shoulder, 1 elbow) visible skin lies in front of a garment (above it a top's edge does),
+out to so many half widths of the arm."""
+HAIR_FROM = 0.4
+"""Above this height over the shoulder line (units) what is taken for hair may hide cloth of its colour: a collar."""
+KEEP_STEEP = 1.2
+"""Hair, shoes and bags are kept with this much more than their probability."""
 REST_REACH = 0.42
-"""Cloth that the parse took for background is looked for this far (units) from the old top: beyond an arm ..."""
+"""Cloth that the parse took for background is looked for this far (units) from the old garment: beyond a limb ..."""
 REST_CONTRAST, REST_LIKENESS = 5, 40
-"""... where it differs from the ground by more than the first and from the top's colour by less than the second (0..255)."""
+"""... where it differs from the ground by more than the first and from the garment's colour by less than the second (0..255)."""
 NEAR_CLOTH, NEAR_DISTRUST = 0.10, 0.97
-"""Background nearer to the old top than this (units) counts this much less where hidden background is filled in: it may
+"""Background nearer to the old garment than this (units) counts this much less where hidden background is filled in: it may
 be cloth that the parse left out, or lie in its shadow."""
 CLEAR = 0.02
 """Less than this share of removal is none: there the plate equals the photo."""
 
 
-def removal(photo: Picture, parse: PersonParse, body: Body, where: Coordinates) -> FloatArray:
-    """(H, W) 0..1: how much of each pixel is the old top or its rim; 0 exactly where the photo stays."""
-    q, labels = parse.probabilities, parse.labels
-    rim = max(2.0, RIM * body.unit_px)
-    main = _main_pieces(q[Label.UPPER] > 0.5, photo)
-    if not main.any():
-        return np.zeros(labels.shape, np.float32)
-    old = blur(grow((q[Label.UPPER] > CLOTH_FROM) & main, rim), 0.35 * rim)
-    hair = np.where(where.over < 0.4, q[Label.HAIR], 0)
-    old *= np.clip(1 - hair * 1.2, 0, 1)
-    # skin beside an old sleeve: its shadow and the cloth's rim are redrawn with the arm
-    cloth = (q[Label.UPPER] > 0.5) & main
-    beside = blur(grow(cloth, 2.2 * rim), rim) * ((where.reach.min(0) < 1.15) & (labels == Label.SKIN))
-    for reach, place in zip(where.reach, where.place, strict=True):
-        beside *= 1 - ramp(place, *HAND_FROM) * (reach < 1.3)
-    old = np.maximum(np.maximum(old, beside), _left_out(photo, parse, body, cloth, rim))
+def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
+    """(H, W) 0..1: how much of each pixel is old cloth that comes off, or its rim; 0 exactly where the photo stays."""
+    q, where = worn.parse.probabilities, worn.where
+    old = np.zeros(worn.parse.labels.shape, np.float32)
+    if off.top:
+        old = _removed(photo, worn, body, Label.UPPER)
+    if off.bottom:
+        lower = _removed(photo, worn, body, Label.LOWER)
+        lower *= 1 - np.clip(q[Label.OTHER] * KEEP_STEEP, 0, 1)
+        on_arm = np.any((where.place > ARM_FROM) & (where.reach < ARM_BESIDE), axis=0)
+        lower *= 1 - on_arm * np.clip(q[Label.SKIN] * KEEP_STEEP, 0, 1)
+        if not off.top:
+            lower *= 1 - q[Label.UPPER]
+        old = np.maximum(old, lower)
+    hair = np.where(where.over < HAIR_FROM, q[Label.HAIR], 0)
+    old *= np.clip(1 - hair * KEEP_STEEP, 0, 1)
     old *= where.from_nose > FACE_KEEP
     old[old < CLEAR] = 0
     return np.asarray(np.clip(old, 0, 1), np.float32)
+
+
+def _removed(photo: Picture, worn: Worn, body: Body, label: Label) -> FloatArray:
+    """(H, W) 0..1: the old garment of one label, its rim, its shadow on the skin beside it, and what the parse left out of it."""
+    q, where = worn.parse.probabilities[label], worn.where
+    rim = max(RIM_LEAST_PX, RIM * body.unit_px)
+    cloth = (q > 0.5) & _main_pieces(q > 0.5, photo)
+    if not cloth.any():
+        return np.zeros(q.shape, np.float32)
+    old = blur(grow((q > CLOTH_FROM) & (grow(cloth, 2) > 0), rim), 0.35 * rim)
+    # skin beside cloth: its shadow and the cloth's rim are redrawn with the limb
+    reach, place = (where.reach, where.place) if label == Label.UPPER else (where.leg_reach, where.leg_place)
+    beside = blur(grow(cloth, BESIDE_RIMS * rim), rim) * ((reach.min(0) < BESIDE_REACH) & (worn.parse.labels == Label.SKIN))
+    for limb_reach, limb_place in zip(reach, place, strict=True):
+        beside *= 1 - ramp(limb_place, *HAND_FROM) * (limb_reach < HAND_REACH)
+    return np.asarray(np.maximum(np.maximum(old, beside), _left_out(photo, worn.parse, body, cloth, label, rim)), np.float32)
 
 
 def background_weight(background: AnyMask, cloth: AnyMask, near_px: float) -> FloatArray:
@@ -73,10 +102,10 @@ def _main_pieces(cloth: BoolArray, photo: Picture) -> BoolArray:
     return np.asarray(keep[components], np.bool_)
 
 
-def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, rim: float) -> FloatArray:
-    """(H, W) 0..1: cloth that the parse left to the background, near the top and of its colour."""
+def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, label: Label, rim: float) -> FloatArray:
+    """(H, W) 0..1: cloth that the parse left to the background, near the garment and of its colour."""
     labels, size = parse.labels, (photo.shape[1], photo.shape[0])
-    worn = (labels == Label.UPPER) & cloth
+    worn = (labels == label) & cloth
     if not worn.any():
         return np.zeros(labels.shape, np.float32)
     quarter = (max(2, size[0] // 4), max(2, size[1] // 4))

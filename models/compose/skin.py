@@ -15,6 +15,14 @@ SKIN_TONE_BLEND = (0.65, 0.35)
 """Tone of filled skin: neck and hands, face."""
 SKIN_LEAST_PX = 20
 """Fewer pixels of trusted skin than this (at the reduced size) say nothing of the light."""
+TONE_NEAR = 70.0
+"""Skin further (0..255) off the wearer's tone is a shadow, a highlight or no skin, and tells nothing of the light."""
+LOCAL_SHARE = 0.45
+"""Share of the light that is seen nearby; the rest is the wearer's tone."""
+LIMB_LEAST_PX, LIMB_FACTOR = 40, (0.8, 1.3)
+"""A limb of which so many px (at the reduced size) are seen bare has its own light, this much off the rest at most."""
+LEG_FROM = (0.02, 0.17)
+"""Between these places a thigh parts from the trunk's light."""
 UNDER_LAYER = (206.0, 202.0, 197.0)
 """Colour of the neutral under-layer before the scene's light."""
 
@@ -30,25 +38,29 @@ def bare_and_layer(
     unit = body.unit_px * scale
     # the wearer's tone, with the light of the skin that is seen nearby
     tone, weight = _skin_tone(small, labels, where.from_nose)
-    weight = weight * (np.linalg.norm(small - tone, axis=-1) < 70) * clean
+    weight = weight * (np.linalg.norm(small - tone, axis=-1) < TONE_NEAR) * clean
     local = np.broadcast_to(tone, small.shape)
     if weight.sum() > SKIN_LEAST_PX:
         local = pull_push(small, weight.astype(np.float32))
-    skin: FloatArray = blur(local, max(1.0, 0.05 * unit)) * 0.45 + tone * 0.55
+    skin: FloatArray = blur(local, max(1.0, 0.05 * unit)) * LOCAL_SHARE + tone * (1 - LOCAL_SHARE)
     chin_y = float((body.chin - body.middle) @ body.over / body.unit_px)
     shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.08)
-    reach = where.reach.min(0)
+    reach, leg_reach = where.reach.min(0), where.leg_reach.min(0)
     on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48)
-    light = blur(np.where(on_arm > 0.3, limb_shade(reach), shade), max(0.6, 0.012 * unit))[..., None]
-    for arm_reach, place in zip(where.reach, where.place, strict=True):  # each arm has its own light: scaled by its own visible skin
-        seen = (arm_reach < 0.8) & (labels == Label.SKIN) & clean & (place > 0.05) & (place < 1.9)
-        if seen.sum() > 40:
-            factor = np.median(small[seen], 0) / np.maximum(np.median((skin * light)[arm_reach < 0.8], 0), 1)
-            share = blur(ramp(arm_reach, 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
-            skin = np.asarray(skin * (1 + share * (np.clip(factor, 0.8, 1.3) - 1)), np.float32)
+    on_leg = ramp(leg_reach, 1.06, 0.94) * ramp(where.leg_place.max(0), *LEG_FROM)
+    light: FloatArray = shade + (leg_shade(leg_reach) - shade) * on_leg
+    light = blur(np.where(on_arm > 0.3, limb_shade(reach), light), max(0.6, 0.012 * unit))[..., None]
+    limbs = (*zip(where.reach, where.place, strict=True), *zip(where.leg_reach, where.leg_place, strict=True))
+    for limb_reach, place in limbs:  # each limb has its own light: scaled by its own visible skin
+        seen = (limb_reach < 0.8) & (labels == Label.SKIN) & clean & (place > 0.05) & (place < 1.9)
+        if seen.sum() > LIMB_LEAST_PX:
+            factor = np.median(small[seen], 0) / np.maximum(np.median((skin * light)[seen], 0), 1)
+            share = blur(ramp(limb_reach, 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
+            skin = np.asarray(skin * (1 + share * (np.clip(factor, *LIMB_FACTOR) - 1)), np.float32)
     bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
     luma = float(tone.mean()) / 185.0
-    layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * shade[..., None]
+    below = shade + (light[..., 0] - shade) * on_leg
+    layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * below[..., None]
     return bare, layer.astype(np.float32)
 
 
@@ -91,6 +103,11 @@ def torso_shade(x: FloatArray, y: FloatArray, chin_y: float) -> FloatArray:
 def limb_shade(reach: FloatArray) -> FloatArray:
     """Light across a bare limb: `reach` 0 at the bone, 1 at the skin's edge."""
     return (1 - 0.36 * np.clip(reach, 0, 1) ** 2.5).astype(np.float32)
+
+
+def leg_shade(reach: FloatArray) -> FloatArray:
+    """Light across a bare leg; it is flatter than an arm."""
+    return (1 - 0.30 * np.clip(reach, 0, 1) ** 2.2).astype(np.float32)
 
 
 def bump(distance: FloatArray, width: float) -> FloatArray:

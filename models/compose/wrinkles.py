@@ -1,4 +1,4 @@
-"""The worn top's folds and light, without its pattern."""
+"""The worn garment's folds and light, without its pattern."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ WIDEST = 0.16
 STRENGTH, LIMITS = 0.5, (-0.28, 0.22)
 """Share of the folds' contrast that is carried over, and bounds of the logarithm of their factor."""
 CHROMA_LIKE, LIGHT_LIKE = 9.0, 0.55
-"""Pixels off the top's median by this much in a, b or in log lightness count for a third: print, not folds."""
+"""Pixels off the garment's median by this much in a, b or in log lightness count for a third: print, not folds."""
 DARK = (45.0, 70.0)
 """Dark cloth hides its folds in noise: none is carried over at the first grey level, all at the sum of both."""
 MOTTLED = (2.5, 4.5)
-"""Deviation between neighbouring pixels of the worn top (grey levels): plain cloth is under the first; from the second
+"""Deviation between neighbouring pixels of the worn cloth (grey levels): plain cloth is under the first; from the second
 on it is patterned all over and none of its lightness is carried over."""
 LEAST_PX = 2000
-"""Tops that show fewer pixels than this tell nothing."""
+"""Garments that show fewer pixels than this tell nothing."""
 
 
-def wrinkles(photo: Picture, parse: PersonParse, unit_px: float) -> FloatArray:
-    """(H, W) factor about 1: folds as a band-pass of log lightness, faded out where the top is patterned."""
-    inside = (shrink(parse.probabilities[Label.UPPER] > 0.6, 4) > 0).astype(np.float32)
+def wrinkles(photo: Picture, parse: PersonParse, label: Label, unit_px: float) -> FloatArray:
+    """(H, W) factor about 1: folds as a band-pass of log lightness, faded out where the garment of that `label` is patterned."""
+    inside = (shrink(parse.probabilities[label] > 0.6, 4) > 0).astype(np.float32)
     if inside.sum() < LEAST_PX:
         return np.ones(inside.shape, np.float32)
     lab = np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2LAB), np.float32)

@@ -1,0 +1,70 @@
+"""The legs below the cloth: as wide, and as far to the side of the bones, as the skin that is seen at the old hem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.person.limbs import LIMB_COUNT, PLACES, Leg, across, first, look_up
+from models.types import FloatArray, Label, LabelMap
+
+HEM_SAMPLES = 5
+"""The hem's skin is measured over this many samples of the leg below the hem, ..."""
+HEM_LEAST = 3
+"""... at least so many of which must show skin between two other things."""
+FADE = 0.75
+"""What is measured at the hem fades over this share of a bone."""
+WIDTH_FACTOR = (0.6, 1.6)
+"""The skin at a hem differs from the measured leg by at most these factors; more is no leg."""
+SHIFT_MOST = 0.9
+"""The skin's middle lies at most so many half widths off the bone."""
+LOOK_TO, LOOK_STEP = 2.2, 0.02
+"""How far from the bone, in half widths, the edges of the skin are looked for, and in which steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class BareLeg:
+    """One leg without cloth."""
+
+    joints: FloatArray
+    """(4, 2) px hip joint, knee, ankle, toes; moved sideways to the middle of the skin."""
+    radius: FloatArray
+    """(LIMB_COUNT,) px half width."""
+
+
+def bare_leg(labels: LabelMap, leg: Leg) -> BareLeg:
+    """`leg` as it goes on under its cloth."""
+    plain = BareLeg(leg.joints, leg.radius)
+    if not leg.visible or leg.cloth_end <= 0 or leg.cloth_end >= PLACES[-1]:
+        return plain
+    hem = int(np.searchsorted(PLACES, leg.cloth_end))
+    rows = np.arange(hem + 1, min(hem + 1 + HEM_SAMPLES, LIMB_COUNT))
+    points, normal = across(leg.joints)
+    steps = np.arange(0, LOOK_TO, LOOK_STEP)[None] * leg.radius[rows, None]
+    edges = []
+    for sign in (-1, 1):
+        seen = look_up(labels, points[rows, None] + sign * normal[rows, None] * steps[..., None])
+        start = first(seen == Label.SKIN, -1)
+        past = (seen != Label.SKIN) & (np.arange(seen.shape[1]) > start[:, None]) & (start >= 0)[:, None]
+        end = first(past, -1)
+        edges.append(np.where(end > 0, sign * steps[np.arange(len(rows)), end], np.nan))
+    found = np.isfinite(edges[0]) & np.isfinite(edges[1])
+    if found.sum() < HEM_LEAST:
+        return plain
+    half = float(np.median((edges[1] - edges[0])[found] / 2 / leg.radius[rows][found]))
+    shift = float(np.median((edges[1] + edges[0])[found] / 2))
+    if not WIDTH_FACTOR[0] < half < WIDTH_FACTOR[1] or abs(shift) > SHIFT_MOST * float(leg.radius[hem]):
+        return plain
+    near = np.clip(1 - np.abs(PLACES - PLACES[hem]) / FADE, 0, 1)
+    near = near * near * (3 - 2 * near)
+    # the two joints beside the hem move so that the bone between them passes through the skin's middle
+    share = leg.cloth_end - int(leg.cloth_end)
+    a = int(leg.cloth_end)
+    weight = np.clip(np.array([1 - share / FADE, 1 - (1 - share) / FADE]), 0.0, 1.0)
+    weight /= max(float(weight @ np.array([1 - share, share])), 1e-3)
+    joints = leg.joints.copy()
+    joints[a : a + 2] += weight[:, None] * shift * normal[hem]
+    if a + 1 == 2:
+        joints[3] += weight[1] * shift * normal[hem]
+    return BareLeg(joints.astype(np.float32), (leg.radius * (1 + (half - 1) * near)).astype(np.float32))

@@ -1,0 +1,89 @@
+"""What lies before a new garment, and what its shadows fall on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.compose.remove import ARM_FROM
+from models.compose.worn import Off, Worn
+from models.masks import blur, grow, ramp
+from models.types import BoolArray, Category, FloatArray, Label
+
+HAIR_DOWN_TO = -0.75
+"""Hair hangs down to this far over (below) the shoulder line, units; lower down it is a mistake of the parse."""
+SHARPEN = 3.0
+"""Soft masks are steepened this much about one half, or what is below shines through."""
+HAND_PLACE, HAND_REACH = (1.75, 1.9), (1.9, 1.6)
+"""A hand begins between these places on its arm and ends between these half widths from its bones."""
+FOREARM_REACH = 1.45
+"""A forearm's skin reaches so many half widths from its bones."""
+FACE = (1.11, 1.06)
+"""The face ends between these nose-to-chin distances from the nose."""
+FOOT_PLACE, FOOT_REACH = 1.6, 3.0
+"""What is neither cloth nor skin from this place on a leg, within so many half widths, is a shoe."""
+HELD_REACH = 3.0
+"""A bag touches a hand: it comes within so many half widths of it."""
+CLOTH_CATCHES = 0.6
+"""Cloth shows a contact shadow less than skin: it lies closer, and folds hide it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Masks (H, W) 0..1 of what lies before a garment's torso and its strips (sleeves or legs), back to front."""
+
+    torso: FloatArray
+    strips: FloatArray
+    hands: FloatArray
+    """(2, H, W) hands that come out of sleeves."""
+    top: FloatArray
+    """The worn top, where it hangs before a lower garment."""
+
+
+def steep(probability: FloatArray) -> FloatArray:
+    """A soft mask with a narrow edge at one half."""
+    sharp: FloatArray = np.clip((probability - 0.5) * SHARPEN + 0.5, 0, 1)
+    return sharp
+
+
+def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> Front:
+    """`filled_arms` (H, W) 0..1: the plate's own arms, where an old sleeve was."""
+    q, where = worn.parse.probabilities, worn.where
+    hands = ramp(where.place, *HAND_PLACE) * ramp(where.reach, *HAND_REACH)
+    forearms = np.any((where.place > ARM_FROM) & (where.reach < FOREARM_REACH), axis=0)
+    hair = steep(q[Label.HAIR]) * (where.over > HAIR_DOWN_TO)
+    skin = steep(q[Label.SKIN])
+    head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep(q[Label.SKIN] + q[Label.HAIR]))
+    bare = np.maximum(hands.max(0) * skin, blur(np.asarray(forearms), 2) * skin)
+    torso = np.maximum(head, bare)
+    none = np.zeros_like(skin)
+    if drawn is Category.UPPER:
+        return Front(torso, head, np.asarray(hands * skin, np.float32), none)
+    torso = np.maximum(torso, steep(np.where(_held(worn), q[Label.OTHER], 0)))
+    if drawn is Category.DRESS:
+        return Front(torso, head, np.asarray(hands * skin, np.float32), none)
+    top = none if off.top else steep(q[Label.UPPER])
+    front = np.maximum(np.maximum(torso, top), filled_arms * np.any(where.place > ARM_FROM, axis=0))
+    return Front(front, front, np.zeros_like(hands), top)
+
+
+def catches(worn: Worn, skin: FloatArray, drawn: Category, off: Off) -> FloatArray:
+    """(H, W) 0..1: what a garment's contact shadow falls on; `skin` (H, W) 0..1 of the plate."""
+    q = worn.parse.probabilities
+    stays = CLOTH_CATCHES * q[Label.LOWER] * (not off.bottom) if drawn is Category.UPPER else steep(q[Label.OTHER])
+    return np.asarray(np.maximum(skin, stays), np.float32)
+
+
+def _held(worn: Worn) -> BoolArray:
+    """Pixels of what is held: pieces that are neither cloth nor shoes and touch a hand."""
+    where, labels = worn.where, worn.parse.labels
+    shoe = np.any((where.leg_place > FOOT_PLACE) & (where.leg_reach < FOOT_REACH), axis=0)
+    other = grow((labels == Label.OTHER) & ~shoe, 2)
+    count, pieces = cv2.connectedComponents(other)
+    hand = np.any((where.place > HAND_PLACE[0]) & (where.reach < HELD_REACH), axis=0)
+    held = np.zeros(count, np.bool_)
+    held[np.unique(pieces[hand & (other > 0)])] = True
+    held[0] = False
+    return np.asarray(held[pieces], np.bool_)
