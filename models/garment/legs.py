@@ -21,6 +21,10 @@ LEGS_ROWS: Final = 0.06
 NOTCH_ROWS: Final = 0.03
 NOTCH_SLENDER: Final = 2.0
 """A shallower notch is one between legs that touch when it is so much deeper than wide."""
+HEM_WIDTH: Final = 0.22
+"""A gap that is wider than this share of the whole where it begins is the ground under a short top, between its sleeves."""
+HEM_AT: Final = 0.02
+"""Share of the height under its upper end at which its width is taken."""
 HIP_FROM: Final = 0.8
 """The hip width is the largest extent down to so many waist widths under the waist."""
 RISE_MOST: Final = 1.12
@@ -56,6 +60,8 @@ def find_parting(mask: BoolArray, axis_x: float) -> Parting:
         return Parting(straight, None, seen=False)
     hip = hip_width(mask)
     first = int(rows[0])
+    if gap[first + int(HEM_AT * tall)].sum() > HEM_WIDTH * width:
+        return Parting(straight, None, seen=False)
     rise = (first - top) / hip
     if rise > RISE_MOST and tall < SLIT_LENGTH * hip:
         return Parting(straight, None, seen=False)
@@ -82,13 +88,14 @@ def _between_legs(mask: BoolArray, axis_x: float, width: float, top: int, tall: 
     """(h, w) ground with cloth on its left and its right, near the axis and in the lower part."""
     before = np.maximum.accumulate(mask, axis=1)
     after = np.maximum.accumulate(mask[:, ::-1], axis=1)[:, ::-1]
-    between = ~mask & before & after
+    columns = np.arange(mask.shape[1])
+    # near the axis only: beside a torso there is ground between it and its sleeves
+    between = ~mask & before & after & (np.abs(columns - axis_x) < ASIDE * width)[None]
     count, labels, stats = components(between)
     result = np.zeros_like(mask)
     for i in range(1, count):
-        x, y, w, h, _ = (int(v) for v in stats[i])
-        near = x - ASIDE * width < axis_x < x + w + ASIDE * width
-        if near and h > PIECE_ROWS * tall and y > top + GAP_FROM * tall and y + h > top + 0.5 * tall:
+        y, h = int(stats[i][1]), int(stats[i][3])
+        if h > PIECE_ROWS * tall and y > top + GAP_FROM * tall and y + h > top + 0.5 * tall:
             result |= labels == i
     return result
 
