@@ -60,6 +60,14 @@ BORDER: Final = 12
 """px: the ground's own level is read along the picture's border."""
 LIVELY: Final = 0.02
 """Mean detail, Lab units, below which a patch is flat as no cloth is."""
+WOVEN: Final = (0.04, 2.0)
+"""Mean detail, Lab units, and times that of the open ground, from which a patch shows a weave. It tells white cloth of just the
+ground's lightness, but only in inlets ..."""
+WOVEN_WIDTH: Final = 7
+INLET: Final = 61
+"""... that a disk so many px wide closes ..."""
+CALM: Final = (9, 9.0)
+"""... and so far, px, from edges of so many Lab units, whose ringing JPEG spreads."""
 POCKET_AREA: Final = 40
 """Smaller specks, px, are left to the smoothing of the outline."""
 LYING: Final = 1.7
@@ -87,6 +95,7 @@ def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> Boo
     wide = dilated(opened(seen & _lively(ground), disk(FAINT_WIDTH)), disk(FAINT_WIDTH)) & seen
     found = cloth | wide | _chains(ground, cloth)
     found |= _joints(found)
+    found |= _woven_inlets(ground, found, shadow)
     pockets = (closed(found, box(BRIDGE, BRIDGE_BREADTH)) | closed(found, disk(NOTCH))) & ~found & ~shadow
     beside = local_max(np.abs(ground.difference[..., 0]), NOTCH)
     bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
@@ -116,10 +125,25 @@ def _border_level(values: FloatArray) -> float:
     return float(np.percentile(plain, 95)) if plain.size else 0.0
 
 
+def _detail(ground: Ground, width: int) -> FloatArray:
+    """(h, w) mean detail of lightness over squares of `width` px, Lab units."""
+    lift = np.ascontiguousarray(ground.difference[..., 0])
+    return local_mean(np.abs(lift - local_mean(lift, 3)), width)
+
+
 def _lively(ground: Ground) -> BoolArray:
     """(h, w) where there is any texture at all: none means a flat patch that was pasted or painted on the ground."""
-    lift = np.ascontiguousarray(ground.difference[..., 0])
-    result: BoolArray = local_mean(np.abs(lift - local_mean(lift, 3)), FAINT_WIDTH) > LIVELY
+    result: BoolArray = _detail(ground, FAINT_WIDTH) > LIVELY
+    return result
+
+
+def _woven_inlets(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> BoolArray:
+    """(h, w) inlets of the ground into `cloth` that show a weave: white cloth of the ground's own lightness."""
+    detail = _detail(ground, WOVEN_WIDTH)
+    woven = detail > max(WOVEN[0], WOVEN[1] * _border_level(detail))
+    calm = local_max(np.abs(ground.difference[..., 0]), CALM[0]) < CALM[1]
+    inlets = closed(cloth, disk(INLET)) & ~cloth & ~shadow
+    result: BoolArray = opened(inlets & woven & calm, disk(FAINT_WIDTH // 2))
     return result
 
 

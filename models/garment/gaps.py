@@ -8,6 +8,7 @@ import numpy as np
 
 from models.garment.ground import Ground
 from models.garment.maskops import components, dilated, disk, local_max, local_mean, opened
+from models.garment.outline import STANDS_OFF, framed
 from models.types import BoolArray
 
 GAP_AREA: Final = 0.0004
@@ -38,6 +39,7 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray) -> BoolArray:
     """
     ringing = RINGING * local_max(np.abs(ground.difference[..., 0]), RIM_PX)
     grounded = local_mean(ground.distance, 3) < np.maximum(1.5 * ground.threshold, ringing)
+    stands_off = ground.distance > STANDS_OFF * ground.threshold
     count, labels, stats = components(opened(filled & ~cloth & grounded, disk(3)))
     clean = np.zeros_like(filled)
     ys, xs = np.nonzero(filled)
@@ -54,7 +56,7 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray) -> BoolArray:
         above = filled[top:y, x : x + w]
         loop = (h > w and h > STRAP_HEIGHT * height) or area > STRAP_AREA * filled.sum()
         strap = loop and y < top + STRAP_ROWS * height and above.size > 0 and above.mean() < STRAP_COVER
-        if tall or strap:
+        if (tall or strap) and framed(stands_off, labels == i, (x, y, w, h)):
             clean |= labels == i
     grown: BoolArray = dilated(clean, disk(RIM_PX)) & filled & ~cloth
     return grown

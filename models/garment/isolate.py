@@ -19,7 +19,7 @@ from models.garment.faint import with_faint_cloth
 from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
 from models.garment.maskops import components, dilated, disk, eroded
-from models.garment.outline import antialias, fill_pockets
+from models.garment.outline import STANDS_OFF, antialias, fill_pockets
 from models.garment.scale import to_picture, to_work, work_factor
 from models.types import BoolArray, FloatArray, LabelMap, Picture
 
@@ -68,7 +68,7 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1
     ground = ground_of(work, factor)
     clear = clear_cloth(ground)
     cloth = with_faint_cloth(ground, clear.cloth, clear.shadow)
-    filled = fill_pockets(cloth)
+    filled = fill_pockets(cloth, ground.distance > STANDS_OFF * ground.threshold)
     mask = filled & ~gaps(ground, filled, cloth)
     _check(mask)
     mask = _main_piece(mask)

@@ -6,12 +6,18 @@ from typing import Final
 
 import numpy as np
 
-from models.garment.maskops import blurred, box, components, dilated, disk, fill_holes, reachable_by
+from models.garment.maskops import blurred, box, components, dilated, disk, distance_to, fill_holes, reachable_by
 from models.types import BoolArray, FloatArray
 
 PASSAGE: Final = 9
 CREEP: Final = 16
 """px: the ground reaches through gaps so wide, and so far into narrower ones."""
+BESIDE: Final = (4.0, 6.0)
+"""px beside a gap at which the cloth that frames it is looked at ..."""
+STANDS_OFF: Final = 2.5
+FRAMED: Final = 0.8
+"""... and stands off the ground by so many thresholds over this share of the way round. White cloth that passes through the
+ground's colour does so gradually."""
 SMOOTH_CLEAR: Final = 1.0
 SMOOTH_FAINT: Final = 6.0
 """Blur radius px of the outline where it is clear, and where garment and ground hardly differ."""
@@ -25,9 +31,10 @@ EDGE_PX: Final = 1.6
 """Width of the antialiased edge."""
 
 
-def fill_pockets(mask: BoolArray) -> BoolArray:
+def fill_pockets(mask: BoolArray, stands_off: BoolArray | None = None) -> BoolArray:
     """`mask` with everything that cannot be reached from the border through passages at least `PASSAGE` px wide.
 
+    `stands_off` (h, w) tells cloth that is clearly not ground: only between such cloth narrow gaps stay open.
     Light cloth that differs too little from the ground is cut off from it by its seams but for narrow leaks along them.
     """
     free = ~mask
@@ -43,8 +50,20 @@ def fill_pockets(mask: BoolArray) -> BoolArray:
         x, y, w, h, area = (int(v) for v in stats[i])
         if h > w and area < (PASSAGE + 2) * h:
             part = np.s_[y : y + h, x : x + w]
-            result[part][labels[part] == i] = False
+            piece = labels[part] == i
+            if stands_off is None or framed(stands_off, labels == i, (x, y, w, h)):
+                result[part][piece] = False
     return result
+
+
+def framed(stands_off: BoolArray, piece: BoolArray, around: tuple[int, int, int, int]) -> bool:
+    """Whether the island `piece` (h, w), in the box `around` (x, y, width, height), is framed by cloth that is clearly not ground."""
+    x, y, w, h = around
+    margin = int(BESIDE[1]) + 2
+    part = np.s_[max(0, y - margin) : y + h + margin, max(0, x - margin) : x + w + margin]
+    away = distance_to(piece[part])
+    frame = (away >= BESIDE[0]) & (away < BESIDE[1])
+    return bool(stands_off[part][frame].mean() > FRAMED)
 
 
 def antialias(mask: BoolArray, distance: FloatArray, noise: float) -> FloatArray:
