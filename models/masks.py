@@ -12,6 +12,8 @@ from models.types import FloatArray
 
 WIDE_PX = 6
 """From this radius on a distance transform is faster than a dilation by a disc."""
+SHARPEN = 3.0
+"""Soft masks are steepened this much about one half, or what is below shines through."""
 AnyMask = npt.NDArray[Any]
 """(H, W) bool, uint8 or float."""
 
@@ -65,3 +67,9 @@ def ramp(value: FloatArray, start: float | FloatArray, stop: float | FloatArray)
     """0 at `start`, 1 at `stop`, linear between and held beyond; `stop` may be the smaller."""
     share: FloatArray = np.clip((value - start) / (stop - start), 0, 1)
     return share
+
+
+def steep(mask: FloatArray) -> FloatArray:
+    """A soft mask (0..1) with a narrow edge at one half."""
+    sharp: FloatArray = np.clip((mask - 0.5) * SHARPEN + 0.5, 0, 1)
+    return sharp

@@ -31,8 +31,14 @@ SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.22
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""
 WAIST_FADE = 0.04
-GAP_REACH, GAP_STEP = 0.025, 4
-"""Slits between sleeve and torso up to twice this wide are closed where the old top had none; found at a reduced size."""
+GAP_REACH, GAP_STEP, GAP_STEEP = 0.025, 4, 4.0
+"""Slits between sleeve and torso up to twice this wide (units) are closed where the old top had none; found at a reduced
+size, where a pixel is closed in full from one part in `GAP_STEEP` on."""
+SEAM_PX = 5
+"""A sleeve sets in over half so many px: its grid ends at the armhole, in steps of whole pixels."""
+UNDER_ARM = (0.75, 1.1)
+"""The torso becomes round, and lies in the arm's shade, between these places (0 shoulder line, 1 armpits): above them its
+edge is the armhole, where the sleeve goes on."""
 BACK_SHADE = 0.88
 """Light on the inside of a garment's back: the collar's or the waistband's shade lies on it."""
 END_FADE = 0.05
@@ -49,6 +55,8 @@ HEM_SHADOW, HEM_REACH = 0.25, 0.025
 """Shadow of an untucked top on the trousers below its hem: depth, and reach in units."""
 SHADOW_STEP = 8
 """Shadows are soft: they are computed at a size this many times smaller."""
+NOWHERE = -1.99
+"""`Layers` say -2 where there is no garment."""
 VISIBLE = 1.5 / 255
 """An alpha or shadow under this changes nothing and stays outside the edit mask."""
 
@@ -173,8 +181,16 @@ def _gaps(alpha: Tensor, reach_px: float) -> Tensor:
     radius = max(1, round(reach_px / GAP_STEP))
     grown = nn.max_pool2d(small, 2 * radius + 1, stride=1, padding=radius)
     closed = -nn.max_pool2d(-grown, 2 * radius + 1, stride=1, padding=radius)
-    large = nn.interpolate(closed, scale_factor=GAP_STEP, mode="bilinear", align_corners=False)[..., : alpha.shape[-2], : alpha.shape[-1]]
-    return (large - alpha).clamp(0, 1)
+    # plain edges are blurred by the reduction, and no gaps
+    both = torch.cat([closed, ((closed - small) * GAP_STEEP).clamp(max=1)], 1)
+    large = nn.interpolate(both, scale_factor=GAP_STEP, mode="bilinear", align_corners=False)[..., : alpha.shape[-2], : alpha.shape[-1]]
+    return (large[:, :1] - alpha).clamp(0, 1) * large[:, 1:]
+
+
+def _set_in(place: Tensor) -> Tensor:
+    """0 at the end of the strips' grids to 1 inside them, (B, 1, H, W); `place` as in `Layers`."""
+    inside = (place[:, :1] > NOWHERE).to(place.dtype)
+    return (2 * nn.avg_pool2d(inside, SEAM_PX, stride=1, padding=SEAM_PX // 2) - 1).clamp(0, 1)
 
 
 def _spread(picture: Tensor, weight: Tensor) -> Tensor:
@@ -223,18 +239,21 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     bare = scene.arm_cover * ((scene.arm_place - bare_from) / END_FADE).clamp(0, 1) * scene.arm_in_front
     filled_arm = bare.amax(1, keepdim=True) * (scene.removed > 0)
     front = torch.maximum(scene.front_torso, filled_arm)
-    torso_alpha = layers.torso_alpha * inside_waist * (1 - front)
+    set_in = _set_in(layers.sleeve_place)
+    # the torso runs on under the sleeve's first pixels
+    seam = layers.sleeve_alpha * (set_in < 1) * (layers.torso_place[:, :1] > NOWHERE)
+    torso_alpha = torch.maximum(layers.torso_alpha, seam) * inside_waist * (1 - front)
     behind = torch.maximum(front, scene.skin)
     back_alpha = layers.back_alpha * (1 - behind)
     # a hand lies before the other arm's sleeve, and before its own from its end on
     ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
-    sleeve_alpha = layers.sleeve_alpha * (1 - front_sleeves)
+    sleeve_alpha = layers.sleeve_alpha * set_in * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px
     under_hem = (
         tuck * WAIST_SHADOW * torch.exp(-below.clamp_min(0) / fade) * (below > 0) * soft(layers.torso_alpha, 0.5 * fade) * (1 - front)
-    )
+    ) * (scene.catches / CLOTH_CATCHES).clamp(max=1)
     contact = CONTACT_DEPTH * soft(torso_alpha, CONTACT_REACH * unit_px) * scene.catches * (1 - front)
     base = plate * (1 - under_hem) * (1 - contact * (1 - torso_alpha))
     # inside of the back: behind the neck, in the collar's shade
@@ -243,7 +262,7 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     beside = torch.maximum(layers.sleeve_alpha, front * (scene.arm_cover.amax(1, keepdim=True)))
     across, down = layers.torso_place[:, :1], layers.torso_place[:, 1:]
     # at the shoulders the torso has no outline of its own: the sleeve goes on from it
-    under_arm = ((down - 0.35) / 0.65).clamp(0, 1)
+    under_arm = ((down - UNDER_ARM[0]) / (UNDER_ARM[1] - UNDER_ARM[0])).clamp(0, 1)
     shade = 1 - TORSO_ROUND * under_arm * across.abs().clamp(max=1.1) ** 3
     shade = shade * (1 - SLEEVE_SHADOW_DEPTH * under_arm * (soft(beside, SLEEVE_SHADOW_REACH * unit_px) * 1.3).clamp(max=1))
     shade = shade * (1 - tuck * 0.8 * WAIST_SHADOW * torch.exp((below / fade).clamp(-50, 0)))

@@ -24,10 +24,13 @@ class Coordinates:
 
     reach: FloatArray
     """(2, H, W) distance from each arm's bones in arm half widths: 1 is the skin."""
+    lateral: FloatArray
+    """(2, H, W) `reach` with the side of the bones as its sign."""
     place: FloatArray
     """(2, H, W) along each arm: 0 shoulder, 1 elbow, 2 wrist, 2.5 fingers."""
     leg_reach: FloatArray
     """(2, H, W) distance from each leg's bones in leg half widths."""
+    leg_lateral: FloatArray
     leg_place: FloatArray
     """(2, H, W) along each leg: 0 hip joint, 1 knee, 2 ankle, 2.5 toes."""
     across: FloatArray
@@ -58,8 +61,10 @@ def locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int], pho
 
     return Coordinates(
         reach=planes(coarse.reach),
+        lateral=planes(coarse.lateral),
         place=planes(coarse.place),
         leg_reach=planes(coarse.leg_reach),
+        leg_lateral=planes(coarse.leg_lateral),
         leg_place=planes(coarse.leg_place),
         across=enlarge(coarse.across, full),
         over=enlarge(coarse.over, full),
@@ -77,8 +82,10 @@ def _locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int], ph
     legs = [limb_coordinates(points, leg.joints, leg.radius, FOOT_END) for leg in bare]
     return Coordinates(
         reach=np.stack([a[0] for a in arms]),
+        lateral=np.stack([a[0] * _side(points, arm.joints, a[1]) for a, arm in zip(arms, body.arms, strict=True)]),
         place=np.stack([a[1] for a in arms]),
         leg_reach=np.stack([leg[0] for leg in legs]),
+        leg_lateral=np.stack([leg[0] * _side(points, own.joints, leg[1]) for leg, own in zip(legs, bare, strict=True)]),
         leg_place=np.stack([leg[1] for leg in legs]),
         across=(offset @ body.right) / body.unit_px,
         over=(offset @ body.over) / body.unit_px,
@@ -86,6 +93,15 @@ def _locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int], ph
         below_shoulders=-(offset @ body.up),
         below_waist=_below_waist(body, points) if body.waist_known else np.full(size, NO_WAIST, np.float32),
     )
+
+
+def _side(points: FloatArray, joints: FloatArray, place: FloatArray) -> FloatArray:
+    """1 or -1: the side of a limb's bones on which `points` (..., 2) lie, the same side along the whole limb."""
+    signs = []
+    for a, b in ((joints[0], joints[1]), (joints[1], joints[2])):
+        offset, bone = points - a, b - a
+        signs.append(np.where(bone[0] * offset[..., 1] - bone[1] * offset[..., 0] > 0, 1, -1))
+    return np.where(place > 1, signs[1], signs[0]).astype(np.float32)
 
 
 def _below_waist(body: Body, points: FloatArray) -> FloatArray:

@@ -10,8 +10,8 @@ from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import bare_and_layer
 from models.compose.worn import Off, Worn
-from models.masks import AnyMask, blur, close, enlarge, ramp, reduce, shrink
-from models.person.body import ROW_COUNT, ROW_SPAN, TRUNK_ROWS, Body
+from models.masks import AnyMask, blur, close, enlarge, ramp, reduce, shrink, steep
+from models.person.body import ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, Body
 from models.types import FloatArray, Label, Picture
 
 FILL_LONG_SIDE_PX = 512
@@ -35,6 +35,12 @@ ABOVE_FROM, ABOVE_TO, ARM_CLEAR = 0.25, (0.12, 0.06), 1.5
 gap opens above a new waistband; what is nearer to an arm than the third (half widths) is not taken for it."""
 EDGE = 10.0
 """A limb's outline is so many half widths soft, divided by the unit in px: about two px."""
+SHOULDER_FROM, SHOULDER_TO, SHOULDER_POINTS = 0.24, 0.55, 9
+"""Between these distances from the middle (units) a bare shoulder runs ..."""
+SHOULDER_CLOTH = 0.012
+"""... so far below the clothed one."""
+NECK_HALF, NECK_TO = 0.17, 0.42
+"""A neck's half width and its height over the shoulder line, units."""
 GRAIN = 2.2
 """Grey levels of noise on fills, or they look painted."""
 
@@ -63,7 +69,8 @@ def fill_in(
     ground = filled(background_weight(seen, reduce(worn.cloth(off), size) > 0.5, NEAR_CLOTH * unit))
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge = EDGE / body.unit_px
-    arms = ramp(where.reach.min(0), 1.0 + edge, 1.0 - edge)
+    # arms were under the old top only: a hand in a pocket stays hidden
+    arms = ramp(where.reach.min(0), 1.0 + edge, 1.0 - edge) * (1 - steep(q[Label.LOWER])) * off.top
     trunk = _trunk_mask(body, (width, height), TRUNK_ROWS)
     legs = ramp(where.leg_reach.min(0), 1.0 + edge, 1.0 - edge)
     hips = _trunk_mask(body, (width, height), _hip_row(body)) if off.bottom else trunk
@@ -134,8 +141,11 @@ def _trunk_mask(body: Body, size: tuple[int, int], end: int) -> FloatArray:
     reach = side[..., None] * SIDE_SHARE
     left = body.row_middle[rows] - body.row_right[rows] * reach[0]
     right = body.row_middle[rows] + body.row_right[rows] * reach[1]
-    shoulders = np.array([(-0.5, 0.10), (-0.36, 0.19), (-0.25, 0.26), (-0.17, 0.42), (0.17, 0.42), (0.25, 0.26), (0.36, 0.19), (0.5, 0.10)])
-    top = body.middle + (shoulders[:, :1] * body.right + shoulders[:, 1:] * body.over) * unit
+    out = np.linspace(SHOULDER_FROM, SHOULDER_TO, SHOULDER_POINTS)
+    heights = [np.interp(out, np.linspace(TOP_FROM, TOP_TO, TOP_COUNT), own / unit) - SHOULDER_CLOTH for own in body.top]
+    across = np.concatenate([-out[::-1], [-NECK_HALF, NECK_HALF], out])
+    over = np.concatenate([heights[0][::-1], [NECK_TO, NECK_TO], heights[1]])
+    top = body.middle + (across[:, None] * body.right + over[:, None] * body.over) * unit
     mask = np.zeros((size[1], size[0]), np.uint8)
     cv2.fillPoly(mask, [np.rint(np.concatenate([top, right, left[::-1]])).astype(np.int32)], 1)
     # rounded corners, an edge of about two px

@@ -9,13 +9,11 @@ import numpy as np
 
 from models.compose.remove import ARM_FROM
 from models.compose.worn import Off, Worn
-from models.masks import blur, grow, ramp
+from models.masks import blur, grow, ramp, steep
 from models.types import BoolArray, Category, FloatArray, Label
 
 HAIR_DOWN_TO = -0.75
 """Hair hangs down to this far over (below) the shoulder line, units; lower down it is a mistake of the parse."""
-SHARPEN = 3.0
-"""Soft masks are steepened this much about one half, or what is below shines through."""
 HAND_PLACE, HAND_REACH = (1.75, 1.9), (1.9, 1.6)
 """A hand begins between these places on its arm and ends between these half widths from its bones."""
 FOREARM_REACH = 1.45
@@ -40,12 +38,6 @@ class Front:
     """(2, H, W) hands that come out of sleeves."""
     top: FloatArray
     """The worn top, where it hangs before a lower garment."""
-
-
-def steep(probability: FloatArray) -> FloatArray:
-    """A soft mask with a narrow edge at one half."""
-    sharp: FloatArray = np.clip((probability - 0.5) * SHARPEN + 0.5, 0, 1)
-    return sharp
 
 
 def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> Front:

@@ -15,11 +15,11 @@ import numpy as np
 from models.compose.bare_legs import bare_leg
 from models.compose.coordinates import locate
 from models.compose.fill import EDGE, fill_in, reduced_size
-from models.compose.front import catches, in_front, steep
+from models.compose.front import catches, in_front
 from models.compose.remove import removal
-from models.compose.worn import Off, in_two_pieces
+from models.compose.worn import Off, in_two_pieces, pockets
 from models.compose.wrinkles import wrinkles
-from models.masks import ramp
+from models.masks import ramp, steep
 from models.person.body import Body
 from models.types import Category, FloatArray, Label, PersonParse, Picture
 
@@ -63,6 +63,8 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     size = (photo.shape[0], photo.shape[1])
     legs = (bare_leg(parse.labels, body.legs[0]), bare_leg(parse.labels, body.legs[1]))
     worn = in_two_pieces(parse, body, locate(body, legs, size, size))
+    if off.bottom:
+        worn = pockets(photo, worn)
     where, q = worn.where, worn.parse.probabilities
     removed = removal(photo, worn, body, off)
     fill, skin_fill = fill_in(photo, worn, locate(body, legs, reduced_size(size), size), body, removed, off)
@@ -71,7 +73,8 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     edge = EDGE / body.unit_px
     skin = np.maximum(steep(q[Label.SKIN]), skin_fill * removed)
     arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge)
-    front = in_front(worn, arm_cover.max(0) * skin_fill * removed, drawn, off)
+    filled_arms = arm_cover.max(0) * skin_fill * removed * (1 - steep(q[Label.LOWER])) * off.top
+    front = in_front(worn, filled_arms, drawn, off)
     factor: FloatArray = np.ones(size, np.float32)
     if drawn is not Category.LOWER:
         factor = wrinkles(photo, worn.parse, Label.UPPER, body.unit_px)

@@ -17,12 +17,24 @@ SKIN_LEAST_PX = 20
 """Fewer pixels of trusted skin than this (at the reduced size) say nothing of the light."""
 TONE_NEAR = 70.0
 """Skin further (0..255) off the wearer's tone is a shadow, a highlight or no skin, and tells nothing of the light."""
+CHROMA_NEAR = 20.0
+"""What is further (a, b) off the wearer's tone was taken for skin by mistake."""
 LOCAL_SHARE = 0.45
 """Share of the light that is seen nearby; the rest is the wearer's tone."""
 LIMB_LEAST_PX, LIMB_FACTOR = 40, (0.8, 1.3)
 """A limb of which so many px (at the reduced size) are seen bare has its own light, this much off the rest at most."""
+ARM_CLEAR = 1.6
+"""Nearer to an arm's bones than so many half widths, skin is the arm's."""
+PROFILE_BINS, PROFILE_ALONG, PROFILE_LEAST_PX = 9, 0.35, 3
+"""A limb's light is measured at so many places across it, over this share of a bone beside the cloth, each from so many px."""
+PROFILE_LIMITS, PROFILE_FADE, PROFILE_KEPT = (0.4, 1.5), 1.2, 0.35
+"""It differs from the usual by these factors at most, fades over so many bones, and never below this share."""
+JOIN_LIMIT, JOIN_REACH, JOIN_BLUR_PX = 0.5, 0.16, 1.0
+"""Fills take the colour of seen skin beside them unless it is off by more than the first (logarithm), fading over the second (units)."""
+ARM_FROM = (0.0, 0.25)
+"""Between these places an arm parts from the trunk's light, ..."""
 LEG_FROM = (0.02, 0.17)
-"""Between these places a thigh parts from the trunk's light."""
+"""... between these a thigh."""
 UNDER_LAYER = (206.0, 202.0, 197.0)
 """Colour of the neutral under-layer before the scene's light."""
 
@@ -38,6 +50,8 @@ def bare_and_layer(
     unit = body.unit_px * scale
     # the wearer's tone, with the light of the skin that is seen nearby
     tone, weight = _skin_tone(small, labels, where.from_nose)
+    lab, own = _lab(small), _lab(tone[None, None])[0, 0]
+    own_skin = (labels == Label.SKIN) & (np.linalg.norm(lab[..., 1:] - own[1:], axis=-1) < CHROMA_NEAR)
     weight = weight * (np.linalg.norm(small - tone, axis=-1) < TONE_NEAR) * clean
     local = np.broadcast_to(tone, small.shape)
     if weight.sum() > SKIN_LEAST_PX:
@@ -46,27 +60,66 @@ def bare_and_layer(
     chin_y = float((body.chin - body.middle) @ body.over / body.unit_px)
     shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.08)
     reach, leg_reach = where.reach.min(0), where.leg_reach.min(0)
-    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48)
+    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48) * ramp(where.place.max(0), *ARM_FROM)
     on_leg = ramp(leg_reach, 1.06, 0.94) * ramp(where.leg_place.max(0), *LEG_FROM)
     light: FloatArray = shade + (leg_shade(leg_reach) - shade) * on_leg
-    light = blur(np.where(on_arm > 0.3, limb_shade(reach), light), max(0.6, 0.012 * unit))[..., None]
-    limbs = (*zip(where.reach, where.place, strict=True), *zip(where.leg_reach, where.leg_place, strict=True))
-    for limb_reach, place in limbs:  # each limb has its own light: scaled by its own visible skin
-        seen = (limb_reach < 0.8) & (labels == Label.SKIN) & clean & (place > 0.05) & (place < 1.9)
-        if seen.sum() > LIMB_LEAST_PX:
-            factor = np.median(small[seen], 0) / np.maximum(np.median((skin * light)[seen], 0), 1)
-            share = blur(ramp(limb_reach, 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
-            skin = np.asarray(skin * (1 + share * (np.clip(factor, *LIMB_FACTOR) - 1)), np.float32)
+    light = blur(light + (limb_shade(reach) - light) * on_arm, max(0.6, 0.012 * unit))[..., None]
     bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
+    on_legs = own_skin & clean & (reach > ARM_CLEAR)  # an arm before a leg tells nothing of the leg
+    limbs = [(*limb, own_skin & clean) for limb in zip(where.lateral, where.place, strict=True)]
+    limbs += [(*limb, on_legs) for limb in zip(where.leg_lateral, where.leg_place, strict=True)]
+    for lateral, place, trusted in limbs:  # each limb goes on as its own visible skin is lit
+        seen = (np.abs(lateral) < 1) & trusted & (place > 0.05) & (place < 1.9)
+        if seen.sum() > LIMB_LEAST_PX:
+            share = blur(ramp(np.abs(lateral), 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
+            bare = bare * np.exp(share * _limb_light(small, bare, lateral, place, seen))
+    bare = _joined(small, bare, own_skin & clean, unit)
     luma = float(tone.mean()) / 185.0
     below = shade + (light[..., 0] - shade) * on_leg
     layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * below[..., None]
     return bare, layer.astype(np.float32)
 
 
+def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, unit: float) -> FloatArray:
+    """The fill `bare` (h, w, 3), brought to the colour of the `seen` skin beside it: no step where the old cloth ended."""
+    off = np.log((small + 4) / (bare + 4))
+    trusted = shrink(seen & (np.abs(off).max(-1) < JOIN_LIMIT), 1)
+    if trusted.sum() < SKIN_LEAST_PX:
+        return bare
+    carried = pull_push(off.astype(np.float32), trusted.astype(np.float32))
+    away = cv2.distanceTransform((trusted == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    near = np.exp(-away / (JOIN_REACH * unit))[..., None]
+    return np.asarray(bare * np.exp(blur(carried * near, JOIN_BLUR_PX)), np.float32)
+
+
+def _limb_light(small: FloatArray, bare: FloatArray, lateral: FloatArray, place: FloatArray, seen: BoolArray) -> FloatArray:
+    """(h, w, 3) logarithm of what the fill `bare` of a limb is to be multiplied by, to go on from its `seen` skin.
+
+    What is seen across the limb near the cloth's end is carried along it, and fades into the limb's mean light.
+    """
+    ratio = np.log((small[seen] + 4) / (bare[seen] + 4))
+    across, along = lateral[seen], place[seen]
+    start = float(np.quantile(along, 0.02))
+    near = along < start + PROFILE_ALONG
+    mean = np.clip(np.median(ratio, 0), *np.log(LIMB_FACTOR))
+    bins = np.linspace(-1, 1, PROFILE_BINS)
+    profile = np.full((PROFILE_BINS, 3), np.nan)
+    for i, middle in enumerate(bins):
+        inside = near & (np.abs(across - middle) < 1.5 / PROFILE_BINS)
+        if inside.sum() >= PROFILE_LEAST_PX:
+            profile[i] = np.median(ratio[inside], 0)
+    known = np.isfinite(profile[:, 0])
+    if known.sum() < 3:
+        return np.broadcast_to(mean, small.shape).astype(np.float32)
+    profile = np.clip(profile, *np.log(PROFILE_LIMITS))
+    carried = np.stack([np.interp(lateral, bins[known], profile[known, c]) for c in range(3)], -1)
+    share = np.clip(1 - (start - place) / PROFILE_FADE, PROFILE_KEPT, 1)[..., None]
+    return np.asarray(mean + (carried - mean) * share, np.float32)
+
+
 def _skin_tone(photo: FloatArray, labels: LabelMap, from_nose: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Median lit skin colour (3,), and the weight (H, W) of pixels that show trustworthy skin beyond the face."""
-    lab = np.asarray(cv2.cvtColor(photo / 255, cv2.COLOR_RGB2LAB), np.float32)
+    lab = _lab(photo)
     skin = shrink(labels == Label.SKIN, 2) > 0
     face = skin & (from_nose < 0.75)
     rest = skin & (from_nose > 1.0)
@@ -80,6 +133,11 @@ def _skin_tone(photo: FloatArray, labels: LabelMap, from_nose: FloatArray) -> tu
     tone = np.median(photo[use][bright >= np.percentile(bright, 45)], 0)
     own = np.median(photo[seed], 0)
     return (SKIN_TONE_BLEND[0] * tone + SKIN_TONE_BLEND[1] * own).astype(np.float32), use.astype(np.float32)
+
+
+def _lab(picture: FloatArray) -> FloatArray:
+    """(H, W, 3) RGB 0..255 to CIE Lab."""
+    return np.asarray(cv2.cvtColor((picture / 255).astype(np.float32), cv2.COLOR_RGB2LAB), np.float32)
 
 
 def torso_shade(x: FloatArray, y: FloatArray, chin_y: float) -> FloatArray:

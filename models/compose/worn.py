@@ -8,9 +8,9 @@ from enum import StrEnum
 import numpy as np
 
 from models.compose.coordinates import Coordinates
-from models.masks import ramp
+from models.masks import blur, opened, ramp
 from models.person.body import Body
-from models.types import FloatArray, Label, PersonParse
+from models.types import FloatArray, Label, PersonParse, Picture
 
 DRESS_GAIN = 0.2
 """A trunk that gains less than this (nats a pixel) from being split into two cloths shows one piece."""
@@ -20,6 +20,11 @@ SKIRT_FROM, SKIRT_TO, SKIRT_LEAST = 0.15, 0.55, 0.5
 """Between these trunk lengths below the hips at least this share of the body is a dress's skirt."""
 SKIRT_HALF = 0.45
 """The skirt is looked for this many units to either side of the trunk's axis."""
+HAND_FROM, HAND_REACH = 1.6, 2.0
+"""A hand lies beyond this place on its arm, within so many half widths of the bones."""
+POCKET_LIKE, POCKET_LEAST_PX = 0.5, 3
+"""Its pixels are cloth where their colour is this much nearer to the lower garment's than to the skin's, in patches of
+at least twice so many px."""
 EDGE_PX = 1.5
 """Half the width of soft edges drawn at full size."""
 
@@ -51,6 +56,30 @@ class Worn:
         """(H, W) 0..1: probability of what comes off."""
         q = self.parse.probabilities
         return np.asarray(q[Label.UPPER] * off.top + q[Label.LOWER] * off.bottom, np.float32)
+
+
+def pockets(photo: Picture, worn: Worn) -> Worn:
+    """A hand that is hidden in a pocket was taken for skin where it should be: there the lower garment is seen."""
+    parse, where = worn.parse, worn.where
+    hand = (parse.labels == Label.SKIN) & np.any((where.place > HAND_FROM) & (where.reach < HAND_REACH), axis=0)
+    skin = (parse.labels == Label.SKIN) & ~hand
+    lower = parse.labels == Label.LOWER
+    if not (hand.any() and skin.any() and lower.any()):
+        return worn
+    rows, columns = np.nonzero(hand)
+    box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+    colour = photo[box].astype(np.float32)
+    to_skin, to_lower = (np.linalg.norm(colour - np.median(photo[of], 0), axis=-1) for of in (skin, lower))
+    cloth = hand[box] & (to_lower < POCKET_LIKE * to_skin)
+    hidden = np.zeros(hand.shape, np.float32)
+    hidden[box] = blur(opened(cloth, POCKET_LEAST_PX), 1.0)
+    if not hidden.any():
+        return worn
+    q = parse.probabilities.copy()
+    q[Label.LOWER] += q[Label.SKIN] * hidden
+    q[Label.SKIN] *= 1 - hidden
+    labels = np.where((hidden > 0.5) & (parse.labels == Label.SKIN), np.uint8(Label.LOWER), parse.labels)
+    return Worn(replace(parse, probabilities=q, labels=labels), where)
 
 
 def in_two_pieces(parse: PersonParse, body: Body, where: Coordinates) -> Worn:
