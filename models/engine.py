@@ -5,24 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from models.compose.blend import Blend, Scene, blend
+from models.compose.blend import Blend, Legs, Scene, blend
 from models.compose.plate import make_plate
+from models.compose.worn import Off
 from models.drape.cut import Garment, Measures, cut
-from models.drape.targets import Frame, Placement, place, tuck_code
+from models.drape.cut_lower import LowerMeasures
+from models.drape.frame import Frame, Placement
+from models.drape.lower import place_lower
+from models.drape.targets import place, tuck_code
 from models.drape.warp import Topology, Warp, layers, warp
 from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
 from models.garment.worn import worn_upper
 from models.interface import Explanation, Fitting, TryOn
 from models.person.body import Body, measure_body
 from models.resizing import resize_labels, resize_picture, resize_plane
-from models.types import BoolArray, Category, LabelMap, Notice, PersonParse, Picture, Pose
+from models.types import BoolArray, Category, FloatArray, LabelMap, Notice, PersonParse, Picture, Pose, Tuck
 
 if TYPE_CHECKING:
     from models.person.observe import Observation, Observer
@@ -30,6 +34,12 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 WARM_UP_SIZE = (384, 512)
 """(width, height) px of the garment drawn to warm up."""
+OUTFIT_MOST = 4
+"""Garments in one picture at most."""
+BAND_ROWS = 256
+"""Rows of a large photo that are blended at a time: float32 copies of all of it would take gigabytes."""
+SEEK_WEARER_PX = 1024
+"""A wearer of a garment is looked for in a picture reduced to this."""
 WORK_LONG_SIDE_PX = 2048
 """Larger photos are reduced to this for work, and composed back at their own size."""
 
@@ -40,21 +50,37 @@ class Person:
 
     photo: Picture
     """The photo at its own size."""
-    work_size: tuple[int, int]
-    """(height, width) px at which it is dressed."""
+    work: Picture
+    """The photo at the size at which it is dressed."""
     pose: Pose
     """In work px."""
-    labels: LabelMap
-    """(H, W) at work size."""
+    parse: PersonParse
+    """At work size."""
     body: Body
     frame: Frame
-    scene: Scene
     confidence: float
     notices: tuple[Notice, ...]
+    device: torch.device
+    scenes: dict[tuple[Category, Off], Scene] = field(default_factory=dict)
+    """What was made of the photo so far, by `scene`."""
 
     @property
     def size(self) -> tuple[int, int]:
         return self.photo.shape[0], self.photo.shape[1]
+
+    @property
+    def work_size(self) -> tuple[int, int]:
+        """(height, width) px at which the photo is dressed."""
+        return self.work.shape[0], self.work.shape[1]
+
+    def scene(self, drawn: Category, off: Off) -> Scene:
+        """The photo without the old clothes that come `off`, prepared for drawing a garment; made once, kept."""
+        key = (drawn, off)
+        if key not in self.scenes:
+            plate = make_plate(self.work, self.parse, self.body, drawn, off)
+            in_front = tuple(arm.in_front and arm.visible for arm in self.body.arms)
+            self.scenes[key] = Scene.of(self.work, plate, (in_front[0], in_front[1]), self.device)
+        return self.scenes[key]
 
 
 class Engine:
@@ -107,20 +133,19 @@ class Engine:
             work = resize_picture(photo, (round(photo.shape[0] * scale), round(photo.shape[1] * scale)))
         seen, parse = self._look(work)
         body = measure_body(seen.pose, parse)
-        plate = make_plate(work, parse, body)
-        return Person(
+        person = Person(
             photo=photo,
-            work_size=(work.shape[0], work.shape[1]),
+            work=work,
             pose=seen.pose,
-            labels=parse.labels,
+            parse=parse,
             body=body,
             frame=Frame.of(body, self._device),
-            scene=Scene.of(
-                work, plate, (body.arms[0].in_front and body.arms[0].visible, body.arms[1].in_front and body.arms[1].visible), self._device
-            ),
             confidence=parse.certainty,
             notices=(*seen.notices, *parse.notices),
+            device=self._device,
         )
+        person.scene(Category.UPPER, Off.UPPER)  # what is asked for most is ready
+        return person
 
     def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> Garment:
         """Reads a garment picture (H, W, 3) uint8; `category` None: found from its outline; `alpha` (H, W) its own transparency.
@@ -145,11 +170,18 @@ class Engine:
 
     def _worn_upper(self, picture: Picture) -> LabelMap | None:
         """Alpha of the upper garment that a person wears in a garment picture; None without one."""
+        size = (picture.shape[0], picture.shape[1])
+        scale = min(1.0, SEEK_WEARER_PX / max(size))
+        if scale < 1:
+            picture = resize_picture(picture, (round(size[0] * scale), round(size[1] * scale)))
         try:
             seen, parse = self._look(picture)
         except PersonError:
             return None
-        return worn_upper(picture, seen.pose, parse)
+        alpha = worn_upper(picture, seen.pose, parse)
+        if alpha is None or scale == 1:
+            return alpha
+        return np.asarray(np.rint(resize_plane(alpha.astype(np.float32), size)), np.uint8)
 
     def _look(self, picture: Picture) -> tuple[Observation, PersonParse]:
         from models.person.observe import Observer
@@ -164,76 +196,85 @@ class Engine:
     def try_on(self, batch: Sequence[Fitting[Person, Garment]]) -> list[TryOn]:
         """Draws every fitting of a batch; results in the batch's order.
 
-        Fittings of equal sizes are drawn together. Raises CategoryNotSupported for outfits of several garments.
+        Fittings of equal sizes and kinds are drawn together. Raises CategoryNotSupported for what cannot be worn together.
         """
         results: dict[int, TryOn] = {}
-        for members in _same_shapes(batch):
+        for members in _alike(batch):
             drawn = self._draw([batch[i] for i in members])
             pictures = drawn.blend.picture.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             edits = drawn.blend.edit[:, 0].cpu().numpy()
             for i, picture, edit in zip(members, pictures, edits, strict=True):
                 fitting = batch[i]
-                garment = fitting.garments[-1]
                 results[i] = TryOn(
                     picture=_at_full_size(fitting.person, picture, edit),
-                    confidence=min(fitting.person.confidence, garment.confidence),
-                    notices=(*fitting.person.notices, *garment.notices),
+                    confidence=min(fitting.person.confidence, *(g.confidence for g in fitting.garments)),
+                    notices=(*fitting.person.notices, *(n for g in fitting.garments for n in g.notices)),
                     timings_ms=drawn.timings_ms,
                 )
         return [results[i] for i in range(len(batch))]
 
     @torch.inference_mode()
     def explain(self, fitting: Fitting[Person, Garment]) -> Explanation:
-        """Draws one fitting and tells where every pixel came from."""
+        """Draws one fitting and tells where every pixel came from; of an outfit, the outermost garment's."""
         drawn = self._draw([fitting])
         person, garment = fitting.person, fitting.garments[-1]
         height, width = person.size
-        alpha = drawn.blend.alpha[0, 0].cpu().numpy()
+        alpha = drawn.alpha[0, 0].cpu().numpy()
         edit = drawn.blend.edit[0, 0].cpu().numpy()
-        on_sleeve = (drawn.sleeve_alpha[0, 0] > 0.5).cpu().numpy()
-        place_ = torch.where(torch.from_numpy(on_sleeve).to(drawn.warp.torso.device), drawn.warp.sleeves[0, :2], drawn.warp.torso[0, :2])
-        place_map = place_.permute(1, 2, 0).cpu().numpy()
+        place_map = drawn.place_map(garment)
         place_map = np.where((alpha > 0)[..., None] & (place_map > -1e3), place_map, np.nan)
-        labels = person.labels
+        labels = person.parse.labels
         if (height, width) != person.work_size:
             size = (height, width)
             place_map = np.stack([resize_plane(place_map[..., c], size) for c in (0, 1)], -1)
             alpha, labels, edit = resize_plane(alpha, size), resize_labels(labels, size), resize_plane(edit, size) > 0
-        body = person.body
         return Explanation(
             parse=labels,
             garment_mask=garment.mask,
             garment_alpha=np.rint(alpha * 255).astype(np.uint8),
             garment_map=place_map.astype(np.float32),
             edit_mask=edit,
-            landmarks={
-                "pose": person.pose.xy.tolist(),
-                "shoulder_tips": body.tip.tolist(),
-                "neck": drawn.placement.torso.neck[0].tolist(),
-                "armpits": drawn.placement.torso.armpit[0].tolist(),
-                "hem": drawn.placement.torso.side[0, :, -1].tolist(),
-            },
+            landmarks={"pose": person.pose.xy.tolist(), "shoulder_tips": person.body.tip.tolist(), **drawn.placement.landmarks()},
         )
 
     def _draw(self, batch: Sequence[Fitting[Person, Garment]]) -> _Drawn:
+        """Draws fittings of equal sizes and kinds, garment after garment from the innermost."""
         clock = _Clock()
-        garments = [_only_garment(f) for f in batch]
-        frame = Frame.stack([f.person.frame for f in batch])
-        measures = Measures.stack([g.measures for g in garments])
-        scene = Scene.stack([f.person.scene for f in batch])
-        texture = torch.stack([g.texture for g in garments])
-        scale = torch.tensor([g.texture_scale for g in garments], device=self._device)
-        tuck = torch.tensor([tuck_code(f.tuck) for f in batch], device=self._device)
-        size = batch[0].person.work_size
+        drawn = self._draw_garment(batch, 0, None, clock)
+        for step in range(1, len(batch[0].garments)):
+            drawn = self._draw_garment(batch, step, drawn.blend, clock)
+        return drawn
+
+    def _draw_garment(self, batch: Sequence[Fitting[Person, Garment]], step: int, inner: Blend | None, clock: _Clock) -> _Drawn:
+        """Draws the garments number `step` of all fittings over the finished picture of the `inner` ones."""
+        garments = [f.garments[step] for f in batch]
+        off = _comes_off(batch[0].garments)
+        with clock("plate"):
+            scene = Scene.stack([f.person.scene(g.category, off) for f, g in zip(batch, garments, strict=True)])
+            scene = scene if inner is None else scene.after(inner)
         with clock("drape"):
-            placement = place(frame, measures, tuck)
-            warped = warp(placement, torch.cat([g.torso for g in garments]), torch.cat([g.sleeves for g in garments]), self._topology, size)
+            tuck = torch.tensor([tuck_code(_tuck(f, step)) for f in batch], device=self._device)
+            frame = Frame.stack([f.person.frame for f in batch])
+            placement = _place(frame, garments, tuck)
+            torso, strips = torch.cat([g.torso for g in garments]), torch.cat([g.sleeves for g in garments])
+            warped = warp(placement, torso, strips, self._topology, batch[0].person.work_size)
         with clock("sample"):
-            sampled = layers(texture, scale, warped, measures.sleeved)
+            texture = torch.stack([g.texture for g in garments])
+            scale = torch.tensor([g.texture_scale for g in garments], device=self._device)
+            sampled = layers(texture, scale, warped, placement.stripped)
         with clock("compose"):
             unit = float(np.mean([f.person.body.unit_px for f in batch]))
-            blended = blend(scene, sampled, placement.tucked, placement.sleeve_end, unit)
+            legs = None if placement.torso is not None else Legs(placement.stripped, placement.split, frame.leg_front)
+            blended = blend(scene, sampled, placement.tucked, placement.sleeve_end, unit, legs)
         return _Drawn(placement, warped, sampled.sleeve_alpha, blended, clock.timings_ms)
+
+
+def _place(frame: Frame, garments: Sequence[Garment], tuck: torch.Tensor) -> Placement:
+    """Target curves of garments that are all upper ones and dresses, or all lower ones."""
+    lower = [g.measures for g in garments if isinstance(g.measures, LowerMeasures)]
+    if lower:
+        return place_lower(frame, LowerMeasures.stack(lower))
+    return place(frame, Measures.stack([g.measures for g in garments if isinstance(g.measures, Measures)]), tuck)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +285,19 @@ class _Drawn:
     blend: Blend
     timings_ms: Mapping[str, float]
 
+    @property
+    def alpha(self) -> torch.Tensor:
+        return self.blend.alpha
+
+    def place_map(self, garment: Garment) -> FloatArray:
+        """(H, W, 2) place on the picture of `garment` that the first of the batch shows, -1e4 where none."""
+        on_strip = self.sleeve_alpha[0] > 0.5
+        place_ = torch.where(on_strip, self.warp.sleeves[0, :2], self.warp.torso[0, :2]).permute(1, 2, 0).cpu().numpy()
+        # the halves of a lower garment lie apart in its texture
+        right = (place_[..., 0] >= garment.shift_from) & on_strip[0].cpu().numpy()
+        place_[..., 0] -= np.where(right, garment.shift, 0)
+        return np.asarray(place_, np.float32)
+
 
 class _Clock:
     def __init__(self) -> None:
@@ -253,19 +307,42 @@ class _Clock:
     def __call__(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.timings_ms[stage] = (time.perf_counter() - start) * 1000
+        self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1000
 
 
-def _only_garment(fitting: Fitting[Person, Garment]) -> Garment:
-    if len(fitting.garments) != 1:
-        raise CategoryNotSupported("Outfits of several garments are not supported yet; send one upper garment.")
-    return fitting.garments[0]
+def _comes_off(garments: Sequence[Garment]) -> Off:
+    """Which old clothes come off for these new ones."""
+    worn = {g.category for g in garments}
+    if Category.DRESS in worn or {Category.UPPER, Category.LOWER} <= worn:
+        return Off.BOTH
+    return Off.LOWER if Category.LOWER in worn else Off.UPPER
 
 
-def _same_shapes(batch: Sequence[Fitting[Person, Garment]]) -> list[list[int]]:
+def _tuck(fitting: Fitting[Person, Garment], step: int) -> Tuck:
+    """A top over another top or over a dress hangs out unless asked otherwise: it is a jacket."""
+    inner = {g.category for g in fitting.garments[:step]}
+    if fitting.tuck is Tuck.AUTO and inner & {Category.UPPER, Category.DRESS}:
+        return Tuck.OUT
+    return fitting.tuck
+
+
+def _check_outfit(garments: Sequence[Garment]) -> None:
+    worn = [g.category for g in garments]
+    if not worn:
+        raise CategoryNotSupported("There is no garment to draw: send at least one.")
+    if worn.count(Category.LOWER) > 1 or worn.count(Category.DRESS) > 1:
+        raise CategoryNotSupported("An outfit may have one lower garment and one dress at most.")
+    if len(worn) > OUTFIT_MOST:
+        raise CategoryNotSupported(f"An outfit may have {OUTFIT_MOST} garments at most.")
+
+
+def _alike(batch: Sequence[Fitting[Person, Garment]]) -> list[list[int]]:
+    """Indices of the fittings that can be drawn together: equal sizes, and garments of the same kinds in the same order."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, fitting in enumerate(batch):
-        key = (fitting.person.work_size, _only_garment(fitting).texture.shape, round(fitting.person.body.unit_px))
+        _check_outfit(fitting.garments)
+        kinds = tuple((g.texture.shape, isinstance(g.measures, LowerMeasures)) for g in fitting.garments)
+        key = (fitting.person.work_size, kinds, _comes_off(fitting.garments), round(fitting.person.body.unit_px))
         groups.setdefault(key, []).append(i)
     return list(groups.values())
 
@@ -274,7 +351,14 @@ def _at_full_size(person: Person, picture: Picture, edit: BoolArray) -> Picture:
     """Puts a picture drawn at work size back into the photo: only inside the edit mask, with soft edges."""
     if person.size == person.work_size:
         return picture
-    drawn = resize_picture(picture, person.size).astype(np.float32)
-    share = resize_plane(edit, person.size)[..., None]
-    mixed = person.photo + (drawn - person.photo) * share
-    return np.where(share > 0, np.clip(np.rint(mixed), 0, 255), person.photo).astype(np.uint8)
+    drawn, share = resize_picture(picture, person.size), resize_plane(edit, person.size)
+    result = person.photo.copy()
+    for top in range(0, len(result), BAND_ROWS):
+        rows = slice(top, top + BAND_ROWS)
+        columns = np.flatnonzero((share[rows] > 0).any(0))
+        if columns.size == 0:
+            continue
+        part = (rows, slice(int(columns[0]), int(columns[-1]) + 1))
+        photo = person.photo[part].astype(np.float32)
+        result[part] = np.clip(np.rint(photo + (drawn[part] - photo) * share[part][..., None]), 0, 255)
+    return result

@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Self
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.drape.cut_lower import LowerMeasures, cut_lower
 from models.drape.grids import (
     BODY_ROWS,
     RIDGE_COLUMNS,
     SLEEVE_ROWS,
+    WAIST_ROW,
     YOKE_ROWS,
     SleeveCurves,
     TorsoCurves,
@@ -24,8 +25,8 @@ from models.drape.grids import (
     sleeve_grid,
     torso_grid,
 )
-from models.errors import CategoryNotSupported
-from models.masks import blur, grow, shrink
+from models.drape.texture import EDGE_SOFTNESS_PX, grown, packed
+from models.masks import blur, shrink
 from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, LowerLandmarks, Notice, UpperLandmarks
 
 SEAM_OVERLAP = 0.03
@@ -37,15 +38,9 @@ RIDGE_SLACK = 0.35
 SEAM_FULL_FROM = 0.4
 """... but at the shoulder tip it does not: the overlap reaches its width at this share of the way to the armpit."""
 SEAM_TIP_PX = 3
-EDGE_SOFTNESS_PX = 0.8
-"""Garment pictures are mostly shown reduced: without this their edges would be stairs."""
 BACK_RIM_PX = 4
 COLLAR_LEAST = 0.14
 """Height of the strip above the neck points that is carried along, in armpit widths: holds the back of the collar."""
-TEXTURE_LIMIT_PX = 1280
-"""Longer garment pictures are reduced to this for draping; their maps stay in the picture's own pixels."""
-RGB, TORSO, BACK, SLEEVES = slice(0, 3), 3, 4, 5
-"""Channels of a texture: colour, then the alpha of the torso's front, of the inner back and of the sleeves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +71,10 @@ class Measures:
     """(B,) 1 with sleeves, else 0."""
     straps: Tensor
     """(B,) 1 for straps, else 0."""
+    dress: Tensor
+    """(B,) 1 for dresses, else 0."""
+    waist_at: Tensor
+    """(B,) from the neck points to the waist of a dress; 0 for tops."""
 
     @classmethod
     def stack(cls, items: list[Self]) -> Self:
@@ -98,16 +97,20 @@ class Garment:
     torso: Tensor
     """(1, *TORSO_SHAPE, 2) vertices in px of the garment picture."""
     sleeves: Tensor
-    """(1, 2, *SLEEVE_SHAPE, 2)."""
-    measures: Measures
-    landmarks: UpperLandmarks
+    """(1, 2, *SLEEVE_SHAPE, 2) the sleeves, or the two halves of a lower garment."""
+    shift: float
+    """The right half of a lower garment lies this many px further right in texture and grid than in the picture."""
+    shift_from: float
+    """x from which on they do, px."""
+    measures: Measures | LowerMeasures
+    landmarks: UpperLandmarks | LowerLandmarks
 
 
 def cut(reading: GarmentReading, device: torch.device) -> Garment:
-    """Lays grids over an upper garment and packs its texture."""
+    """Lays grids over a garment and packs its texture."""
     marks = reading.landmarks
     if isinstance(marks, LowerLandmarks):
-        raise CategoryNotSupported("Lower garments cannot be draped yet.")
+        return _lower(reading, marks, device)
     torso_curves, sleeve_curves = _curves(marks, reading.mask)
     width = float(np.linalg.norm(marks.armpit[1] - marks.armpit[0]))
     texture, scale = _texture(reading, marks, width)
@@ -120,13 +123,51 @@ def cut(reading: GarmentReading, device: torch.device) -> Garment:
         texture_scale=scale,
         torso=torso_grid(torso_curves).to(device),
         sleeves=sleeve_grid(sleeve_curves).to(device),
+        shift=0.0,
+        shift_from=0.0,
         measures=_measures(marks, width, device),
+        landmarks=marks,
+    )
+
+
+def _lower(reading: GarmentReading, marks: LowerLandmarks, device: torch.device) -> Garment:
+    pieces = cut_lower(reading, marks, device)
+    return Garment(
+        category=reading.category,
+        confidence=reading.confidence,
+        notices=reading.notices,
+        mask=reading.mask.astype(np.uint8) * 255,
+        texture=pieces.texture,
+        texture_scale=pieces.scale,
+        torso=pieces.torso,
+        sleeves=pieces.strips,
+        shift=pieces.shift,
+        shift_from=pieces.shift_from,
+        measures=pieces.measures,
         landmarks=marks,
     )
 
 
 def _row(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]
+
+
+def _side(marks: UpperLandmarks) -> FloatArray:
+    """(2, BODY_ROWS + 1, 2) the sides at the grid's rows; of a dress row WAIST_ROW lies at its waist."""
+    sides = []
+    for line in marks.side:
+        if marks.waist_share is None:
+            sides.append(resample(line, BODY_ROWS + 1))
+            continue
+        at = float(np.clip(marks.waist_share, 0.05, 0.95)) * (len(line) - 1)
+        low = int(at)
+        waist = (line[low] + (line[low + 1] - line[low]) * (at - low))[None]
+        above = resample(np.concatenate([line[: low + 1], waist]), WAIST_ROW + 1)
+        below = resample(np.concatenate([waist, line[low + 1 :]]), BODY_ROWS - WAIST_ROW + 1)
+        sides.append(np.concatenate([above, below[1:]]))
+    side = np.stack(sides)
+    side[:, 0], side[:, -1] = marks.armpit, marks.hem
+    return side.astype(np.float32)
 
 
 def _collar_offset(marks: UpperLandmarks, width: float) -> FloatArray:
@@ -143,8 +184,7 @@ def _collar_offset(marks: UpperLandmarks, width: float) -> FloatArray:
 
 def _curves(marks: UpperLandmarks, mask: BoolArray) -> tuple[TorsoCurves, SleeveCurves]:
     width = float(np.linalg.norm(marks.armpit[1] - marks.armpit[0]))
-    side = np.stack([resample(marks.side[k], BODY_ROWS + 1) for k in (0, 1)])
-    side[:, 0], side[:, -1] = marks.armpit, marks.hem
+    side = _side(marks)
     torso = TorsoCurves(
         neck=_row(marks.neck),
         shoulder=_row(marks.shoulder),
@@ -185,8 +225,7 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
     def one(value: object) -> Tensor:
         return torch.as_tensor(np.asarray(value, np.float32), device=device)[None]
 
-    side = np.stack([resample(marks.side[k], BODY_ROWS + 1) for k in (0, 1)])
-    side[:, 0], side[:, -1] = marks.armpit, marks.hem
+    side = _side(marks)
     middle = side.mean(0)
     sleeve, reach = np.zeros((2, 3), np.float32), 0.0
     if marks.sleeves is not None:
@@ -207,6 +246,8 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
         sleeve_reach=one(reach),
         sleeved=one(float(marks.sleeves is not None)),
         straps=one(float(marks.straps)),
+        dress=one(float(marks.waist_share is not None)),
+        waist_at=one(0.0 if marks.waist_share is None else _arc(np.concatenate([marks.neck.mean(0)[None], middle[: WAIST_ROW + 1]]))),
     )
 
 
@@ -217,26 +258,16 @@ def _texture(reading: GarmentReading, marks: UpperLandmarks, width: float) -> tu
     # without sleeves the whole garment, so that the antialiased rim outside the mask is kept
     sleeves, torso = np.zeros_like(alpha), np.ones_like(alpha)
     if (part >= 2).any():
-        sleeves = np.minimum(_grown(part >= 2, SLEEVE_OVERLAP * width), 1)
-        torso = _grown(part == 1, SEAM_OVERLAP * width)
+        sleeves = np.minimum(grown(part >= 2, SLEEVE_OVERLAP * width), 1)
+        torso = grown(part == 1, SEAM_OVERLAP * width)
         # at the shoulder tip the outlines of torso and sleeve meet: nothing may stick out there
         row = np.arange(alpha.shape[0])[:, None]
         tip, armpit = marks.shoulder[:, 1].mean(), marks.armpit[:, 1].mean()
         share = np.clip((row - tip) / max(armpit - tip, 1.0) / SEAM_FULL_FROM, 0, 1)
-        torso = _grown(part == 1, SEAM_TIP_PX) * (1 - share) + torso * share
+        torso = grown(part == 1, SEAM_TIP_PX) * (1 - share) + torso * share
     # the inner back goes out over its own rim, or a line of front cloth would be left round it
     back = reading.inner_back.astype(np.float32)
-    rim = _grown(back > 0.5, BACK_RIM_PX) * (shrink(reading.mask, 2) == 0)
+    rim = grown(back > 0.5, BACK_RIM_PX) * (shrink(reading.mask, 2) == 0)
     back = np.maximum(back, rim)
-    planes = [reading.rgb.astype(np.float32) / 255, (alpha * torso * (1 - back))[..., None], (alpha * back)[..., None]]
-    stack = np.concatenate([*planes, (alpha * sleeves)[..., None]], -1).astype(np.float32)
-    scale = min(1.0, TEXTURE_LIMIT_PX / max(alpha.shape))
-    if scale < 1:
-        size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
-        halves = [cv2.resize(half, size, interpolation=cv2.INTER_AREA) for half in (stack[..., :3], stack[..., 3:])]
-        stack = np.asarray(np.concatenate(halves, -1), np.float32)
-    return torch.from_numpy(np.ascontiguousarray(stack.transpose(2, 0, 1))), scale
-
-
-def _grown(mask: BoolArray, px: float) -> FloatArray:
-    return blur(grow(mask, px), 1.0)
+    alphas = np.stack([alpha * torso * (1 - back), alpha * back, alpha * sleeves], -1)
+    return packed(np.asarray(reading.rgb, np.float32), alphas)

@@ -1,4 +1,5 @@
-"""Pattern pieces as curvilinear grids: the torso and two sleeves, laid alike on the garment picture and on the body.
+"""Pattern pieces as curvilinear grids: the torso and two strips, laid alike on the garment picture and on the body.
+The strips are the sleeves of tops and dresses, and the legs or halves of lower garments.
 
 A grid is spanned by the piece's outline curves. Because garment and body use the same construction, the warp is the
 identity when the curves are equal, neighbouring pieces share their seam exactly, and the topology (which vertices make
@@ -32,6 +33,10 @@ TIP_RISE = 0.2
 SLEEVE_ROWS = 16
 SLEEVE_COLUMNS = 6
 
+WAIST_ROW = 6
+"""Row of the body, counted from the armpits, at which the waist of a dress lies."""
+CROTCH_ROW = 6
+"""Row of a strip at which the crotch of trousers lies."""
 CUFF_MARGIN = 3
 """Rows' lengths of margin beyond the cuff: the rows of a cap sleeve are short, and its opening bulges."""
 

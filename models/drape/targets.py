@@ -6,16 +6,13 @@ Torch over a batch, fixed shapes, nothing read back. Lengths written as plain nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Self
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from models.drape.cut import Measures
-from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves
-from models.person.body import ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, Body
+from models.drape.frame import Frame, Placement, clip, piecewise, row_at, sample, smooth, unit_vector
+from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, WAIST_ROW, YOKE_ROWS, SleeveCurves, TorsoCurves
+from models.person.body import TOP_COUNT, TOP_FROM, TOP_TO
 from models.person.limbs import LIMB_COUNT
 from models.types import Tuck
 
@@ -43,6 +40,8 @@ DROP_SLEEVELESS, DROP_STRAPS = (0.30, 0.42), (0.30, 0.36)
 SIDE_HALF = (0.42, 0.80)
 EASE = 1.10
 """A garment's side stands off the worn outline by at most this factor."""
+HELD_TO, OVER_OUTLINE = (1.03, 1.10), 1.012
+"""... but garments up to the first factor wider than the outline lie on it (times the last), from the second on they stand off."""
 MIDDLE_SLOPE = (0.80, 1.15)
 SLEEVE_COVER = ((0.36, 0.70, 1.0, 1.55), (0.0, 0.235, 0.46, 1.0))
 """Straight length of a sleeve in units -> share of the arm that it covers: some is spent on the shoulder above the
@@ -74,83 +73,19 @@ HEM_SNAP = 0.35
 WORN_OUT = ((0.10, 0.90), (0.22, 1.12))
 """The worn top hangs out when its hem is lower than the first number (in trunk lengths above the hips) and wider
 against the lower garment than the second."""
+DRESS_WAIST = (0.28, 0.48)
+"""The waist of a dress lies this far above the hips (trunk lengths): where it would fall, within these limits."""
+DRESS_USUAL = ((0.0, 0.45, 0.62, 1.0, 1.15), (0.50, 0.47, 0.44, 0.58, 0.62))
+"""Usual half widths of a clothed trunk (units) at shares of the trunk below the shoulder line: what a dress may narrow a wide
+old top to."""
+DRESS_EASE, SKIRT_EASE = 1.10, 1.03
+"""A dress stands off the usual trunk by at most the first factor where the old outline is wider; a skirt off the body by at
+least the second."""
+DRESS_HALF = (0.34, 1.7)
+ANKLE_MOST = 1.0
+"""A dress or skirt is at most as long as to the ankles."""
 BELOW_WAIST = 0.06
 """A tucked top's grid ends this far below the waist line; what is below the line is cut off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A body's measures as tensors (B, ...), px of the photo; see `Body`."""
-
-    unit: Tensor
-    trunk: Tensor
-    shoulder_px: Tensor
-    middle: Tensor
-    up: Tensor
-    right: Tensor
-    over: Tensor
-    tip: Tensor
-    top: Tensor
-    row_middle: Tensor
-    row_right: Tensor
-    side: Tensor
-    joints: Tensor
-    """(B, 2, 4, 2)."""
-    radius: Tensor
-    """(B, 2, LIMB_COUNT)."""
-    arm_outline: Tensor
-    """(B, 2, 2, LIMB_COUNT) px from the bones to the silhouette, outward and inward, negative where unseen."""
-    sleeve_end: Tensor
-    """(B, 2)."""
-    waist: Tensor
-    """(B,) px below the shoulder line, at the axis."""
-    waist_known: Tensor
-    hem_ratio: Tensor
-
-    @classmethod
-    def of(cls, body: Body, device: torch.device) -> Frame:
-        def one(value: object) -> Tensor:
-            return torch.as_tensor(np.asarray(value, np.float32), device=device)[None]
-
-        return cls(
-            unit=one(body.unit_px),
-            trunk=one(body.trunk_px),
-            shoulder_px=one(body.shoulder_px),
-            middle=one(body.middle),
-            up=one(body.up),
-            right=one(body.right),
-            over=one(body.over),
-            tip=one(body.tip),
-            top=one(body.top),
-            row_middle=one(body.row_middle),
-            row_right=one(body.row_right),
-            side=one(body.side),
-            joints=one(np.stack([a.joints for a in body.arms])),
-            radius=one(np.stack([a.radius for a in body.arms])),
-            arm_outline=one(np.stack([a.outline for a in body.arms])),
-            sleeve_end=one([a.sleeve_end for a in body.arms]),
-            waist=one(body.waist[len(body.waist) // 2]),
-            waist_known=one(float(body.waist_known)),
-            hem_ratio=one(body.hem_ratio),
-        )
-
-    @classmethod
-    def stack(cls, items: list[Self]) -> Self:
-        return cls(*(torch.cat([getattr(i, f.name) for i in items]) for f in fields(cls)))
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Curves on the body and what the composer needs to know of them."""
-
-    torso: TorsoCurves
-    sleeves: SleeveCurves
-    scale: Tensor
-    """(B,) photo px a garment px."""
-    tucked: Tensor
-    """(B,) 1 where the garment is cut off at the waist line."""
-    sleeve_end: Tensor
-    """(B, 2) 0..2 where the new sleeves end on the arms; 0 without sleeves."""
 
 
 def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
@@ -173,7 +108,16 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
         neck=neck, shoulder=shoulder, ridge=_ridge(frame, neck, shoulder, out, up), armpit=armpit, side=side, collar=collar, middle=middle
     )
     sleeves, sleeve_end = _sleeves(frame, measures, scale, out, shoulder, armpit)
-    return Placement(torso=torso, sleeves=sleeves, scale=scale, tucked=tucked, sleeve_end=sleeve_end * measures.sleeved[:, None])
+    return Placement(
+        torso=torso,
+        sleeves=sleeves,
+        scale=scale,
+        tucked=tucked,
+        sleeve_end=sleeve_end * measures.sleeved[:, None],
+        left_on_top=torch.zeros_like(unit),
+        stripped=measures.sleeved,
+        split=torch.zeros_like(unit),
+    )
 
 
 def _scale(frame: Frame, measures: Measures) -> Tensor:
@@ -182,26 +126,13 @@ def _scale(frame: Frame, measures: Measures) -> Tensor:
     width = torch.where(sleeved, SCALE_SLEEVED, torch.where(measures.straps > 0.5, SCALE_STRAPS, SCALE_SLEEVELESS))
     by_width = width * frame.unit / measures.armpit
     by_length = LENGTH_USUAL * frame.trunk / measures.full_length
-    turn = (by_length / by_width).log().clamp(-LENGTH_LIMIT, LENGTH_LIMIT)
+    # dresses have no usual length
+    turn = (by_length / by_width).log().clamp(-LENGTH_LIMIT, LENGTH_LIMIT) * (1 - measures.dress)
     return by_width * torch.exp(LENGTH_TRUST * turn)
 
 
 def tuck_code(tuck: Tuck) -> float:
     return {Tuck.AUTO: 0.0, Tuck.IN: 1.0, Tuck.OUT: 2.0}[tuck]
-
-
-def sample(profile: Tensor, at: Tensor) -> Tensor:
-    """Linear interpolation along the last axis: profile (..., N), at (..., M) in index units -> (..., M); clamped."""
-    last = profile.shape[-1] - 1
-    at = at.clamp(0, last)
-    low = at.floor().clamp(max=last - 1).to(torch.int64)
-    share = at - low
-    return profile.gather(-1, low) * (1 - share) + profile.gather(-1, low + 1) * share
-
-
-def _clip(value: Tensor, limits: tuple[float, float], unit: Tensor) -> Tensor:
-    unit = unit.reshape(-1, *[1] * (value.dim() - 1))
-    return torch.minimum(torch.maximum(value, limits[0] * unit), limits[1] * unit)
 
 
 def _top_height(frame: Frame, lateral: Tensor) -> Tensor:
@@ -211,8 +142,8 @@ def _top_height(frame: Frame, lateral: Tensor) -> Tensor:
 
 
 def _neck(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
-    x = _clip((NECK_NARROWER * measures.neck_half * scale)[:, None].expand(-1, 2), NECK_HALF, frame.unit)
-    height = _clip(_top_height(frame, x) + NECK_ABOVE * frame.unit[:, None], NECK_HEIGHT, frame.unit)
+    x = clip((NECK_NARROWER * measures.neck_half * scale)[:, None].expand(-1, 2), NECK_HALF, frame.unit)
+    height = clip(_top_height(frame, x) + NECK_ABOVE * frame.unit[:, None], NECK_HEIGHT, frame.unit)
     return frame.middle[:, None] + out * x[..., None] + up * height[..., None], x
 
 
@@ -220,7 +151,7 @@ def _shoulder(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: 
     tip_x = ((frame.tip - frame.middle[:, None]) * out).sum(-1)
     least = neck_x + 0.04 * frame.unit[:, None]
     x = torch.minimum(torch.maximum((measures.shoulder_half * scale)[:, None], least), torch.maximum(tip_x, least))
-    height = _clip(_top_height(frame, x) + 0.01 * frame.unit[:, None], (0.06, 0.24), frame.unit)
+    height = clip(_top_height(frame, x) + 0.01 * frame.unit[:, None], (0.06, 0.24), frame.unit)
     bare = frame.middle[:, None] + out * x[..., None] + up * height[..., None]
     return torch.where((measures.sleeved > 0.5)[:, None, None], frame.tip, bare)
 
@@ -237,20 +168,6 @@ def _ridge(frame: Frame, neck: Tensor, shoulder: Tensor, out: Tensor, up: Tensor
     return chord + up[:, :, None] * torch.minimum(torch.maximum(body - y, -limit), limit)[..., None]
 
 
-def _row_at(frame: Frame, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Axis points, directions across and outlines of the trunk at `distance` (B, 2, N) px below the shoulder line.
-
-    Returns (B, 2, N, 2), (B, 2, N, 2) pointing outward, (B, 2, N).
-    """
-    at = distance / (ROW_SPAN * frame.unit[:, None, None]) * (ROW_COUNT - 1)
-    pick = at[:, :, None].expand(-1, -1, 2, -1)
-    middle, across = (
-        sample(p.transpose(1, 2)[:, None].expand(-1, 2, -1, -1), pick).transpose(2, 3) for p in (frame.row_middle, frame.row_right)
-    )
-    sign = torch.tensor([-1.0, 1.0], device=at.device)[None, :, None, None]
-    return middle, across * sign, sample(frame.side, at)
-
-
 def _armpit(frame: Frame, measures: Measures, scale: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:
     unit = frame.unit
     drop = measures.armpit_drop * scale[:, None]
@@ -258,9 +175,9 @@ def _armpit(frame: Frame, measures: Measures, scale: Tensor, up: Tensor, shoulde
     tip_height = ((shoulder - frame.middle[:, None]) * up).sum(-1)
     sleeved = (measures.sleeved > 0.5)[:, None]
     straps = (measures.straps > 0.5)[:, None]
-    bare_drop = torch.where(straps, _clip(drop, DROP_STRAPS, unit), _clip(drop, DROP_SLEEVELESS, unit))
-    level = torch.where(sleeved, _clip(drop, ARMPIT_DROP, unit), bare_drop) - tip_height
-    middle, across, outline = (r[:, :, 0] for r in _row_at(frame, level[..., None]))
+    bare_drop = torch.where(straps, clip(drop, DROP_STRAPS, unit), clip(drop, DROP_SLEEVELESS, unit))
+    level = torch.where(sleeved, clip(drop, ARMPIT_DROP, unit), bare_drop) - tip_height
+    middle, across, outline = (r[:, :, 0] for r in row_at(frame, level[..., None]))
     width = torch.where(sleeved, ARMPIT_HALF, ARMPIT_HALF_SLEEVELESS)[..., None] * unit[:, None, None] * turned[:, None, None]
     give = ARMPIT_GIVE * unit[:, None, None]
     half = torch.minimum(torch.maximum(outline[..., None], width - give), width + give)
@@ -270,12 +187,12 @@ def _armpit(frame: Frame, measures: Measures, scale: Tensor, up: Tensor, shoulde
 def _side(frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit: Tensor, tuck: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Side outlines (B, 2, rows, 2), the slope of every row at its middle, and whether the garment is tucked."""
     unit = frame.unit
-    down = frame.row_middle[:, -1] - frame.row_middle[:, 0]
-    down = down / down.norm(dim=-1, keepdim=True)
+    down = unit_vector(frame.hip_middle - frame.middle)[0]
     level = ((armpit - frame.middle[:, None]) * down[:, None]).sum(-1)  # (B, 2) below the shoulder line
     neck_level = ((neck - frame.middle[:, None]) * down[:, None]).sum(-1).mean(1)
     own = neck_level + measures.full_length * scale
-    known = frame.waist_known > 0.5
+    dress = measures.dress > 0.5
+    known = (frame.waist_known > 0.5) & ~dress
     above_hips = (frame.trunk - frame.waist) / frame.trunk
     worn_out = ((above_hips < WORN_OUT[0][0]) & (frame.hem_ratio > WORN_OUT[0][1])) | (
         (above_hips < WORN_OUT[1][0]) & (frame.hem_ratio > WORN_OUT[1][1])
@@ -288,12 +205,14 @@ def _side(frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit:
     end = torch.where(tucked, torch.maximum(own, frame.waist + BELOW_WAIST * unit), torch.where(snapped, frame.waist, own))
     share = torch.linspace(0, 1, BODY_ROWS + 1, device=unit.device)
     distance = level[..., None] * (1 - share) + end[:, None, None] * share  # (B, 2, rows)
+    distance = torch.where(dress[:, None, None], _dress_rows(frame, measures, scale, level, neck_level), distance)
     # under a waist band the outline is the lower garment's: the garment keeps the waist's width there
     seen = torch.where(tucked[:, None, None], torch.minimum(distance, frame.waist[:, None, None]), distance)
-    body = _clip(_row_at(frame, seen)[2], SIDE_HALF, unit)
+    body = clip(row_at(frame, seen)[2], SIDE_HALF, unit)
     wanted = measures.side_half * scale[:, None, None]
-    half = torch.minimum(torch.maximum(wanted, body), EASE * body)
-    middle_at, across, _ = _row_at(frame, distance)
+    half = _held(wanted, body)
+    half = torch.where(dress[:, None, None], _dress_half(frame, distance, wanted), half)
+    middle_at, across, _ = row_at(frame, distance)
     side = middle_at + across * half[..., None]
     # the first row is the armpit itself
     blend = (1 - torch.arange(BODY_ROWS + 1, device=unit.device) / 3).clamp(0, 1)[None, None, :, None]
@@ -304,18 +223,48 @@ def _side(frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit:
     return side, torch.cat([yoke, slope], 1), tucked.to(unit.dtype)
 
 
-def _unit_vector(v: Tensor) -> tuple[Tensor, Tensor]:
-    length = v.norm(dim=-1, keepdim=True).clamp_min(1e-3)
-    return v / length, length[..., 0]
+def _held(wanted: Tensor, body: Tensor) -> Tensor:
+    """Half widths: on the worn outline where the garment's own are no wider or nearly so, then their own, within limits.
+
+    Held a little over it: what stands over the silhouette by so little is trimmed to it when composing.
+    """
+    own = torch.minimum(torch.maximum(wanted, body), EASE * body)
+    free = ((wanted / body - HELD_TO[0]) / (HELD_TO[1] - HELD_TO[0])).clamp(0, 1)
+    held = OVER_OUTLINE * body
+    return held + (torch.maximum(own, held) - held) * free
 
 
-def _piecewise(x: Tensor, table: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
-    """Piecewise linear function given by its knots, held beyond them."""
-    xs, ys = table
-    result = torch.full_like(x, ys[0])
-    for x0, x1, y0, y1 in zip(xs[:-1], xs[1:], ys[:-1], ys[1:], strict=True):
-        result = result + (y1 - y0) * ((x - x0) / (x1 - x0)).clamp(0, 1)
-    return result
+def _dress_rows(frame: Frame, measures: Measures, scale: Tensor, level: Tensor, neck_level: Tensor) -> Tensor:
+    """Distances (B, 2, rows) px below the shoulder line of a dress's rows: armpits, waist, hem; none below the ankles."""
+    trunk = frame.trunk
+    own_waist = neck_level + measures.waist_at * scale
+    waist = torch.minimum(torch.maximum(own_waist, trunk * (1 - DRESS_WAIST[1])), trunk * (1 - DRESS_WAIST[0]))
+    ankles = trunk + ANKLE_MOST * (frame.leg_joints[:, :, 2] - frame.hip_middle[:, None]).norm(dim=-1).amax(1)
+    hem = torch.minimum(waist + (measures.full_length - measures.waist_at) * scale, ankles)
+    t = torch.arange(BODY_ROWS + 1, device=level.device)
+    above = (t / WAIST_ROW).clamp(max=1)
+    below = ((t - WAIST_ROW) / (BODY_ROWS - WAIST_ROW)).clamp(min=0)
+    return level[..., None] + (waist[:, None] - level)[..., None] * above + (hem - waist)[:, None, None] * below
+
+
+def _dress_half(frame: Frame, distance: Tensor, wanted: Tensor) -> Tensor:
+    """Half widths (B, 2, rows) px of a dress: the garment's own, but never narrower than the body under it.
+
+    Down to the hips the body is the worn outline, or the usual one where the worn clothes are wide; below them it is the
+    legs' silhouette.
+    """
+    unit = frame.unit[:, None, None]
+    at = distance / frame.trunk[:, None, None]
+    usual = piecewise(at, DRESS_USUAL) * unit
+    outline = row_at(frame, distance)[2]
+    trunk = torch.minimum(outline, DRESS_EASE * usual)
+    skirt = SKIRT_EASE * outline
+    below = ((at - 1.0) / 0.15).clamp(0, 1)
+    body = trunk + (skirt - trunk) * below
+    # from the waist on a skirt may stand off as far as it is wide
+    free = ((at - 0.6) / 0.3).clamp(0, 1)
+    most = EASE * body + (torch.maximum(wanted, EASE * body) - EASE * body) * free
+    return clip(torch.minimum(torch.maximum(wanted, body), most), DRESS_HALF, frame.unit)
 
 
 def _sleeve_length(
@@ -327,7 +276,7 @@ def _sleeve_length(
     """
     arm = length1 + length2
     straight = measures.sleeve_reach * measures.armpit * scale / frame.unit
-    cover = _piecewise(straight, SLEEVE_COVER).clamp(COVER_LEAST, WRIST_MOST)
+    cover = piecewise(straight, SLEEVE_COVER).clamp(COVER_LEAST, WRIST_MOST)
     length = cover[:, None] * arm
     worn_end = frame.sleeve_end
     worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
@@ -340,8 +289,8 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     """Outer and inner edges along the bent arm, and where (0..2) the sleeves end."""
     unit = frame.unit[:, None]
     shoulder, elbow, wrist = frame.joints[:, :, 0], frame.joints[:, :, 1], frame.joints[:, :, 2]
-    along1, length1 = _unit_vector(elbow - shoulder)
-    along2, length2 = _unit_vector(wrist - elbow)
+    along1, length1 = unit_vector(elbow - shoulder)
+    along2, length2 = unit_vector(wrist - elbow)
     normal1 = torch.stack([along1[..., 1], -along1[..., 0]], -1)
     normal1 = torch.where(((normal1 * out).sum(-1, keepdim=True)) >= 0, normal1, -normal1)
     normal2 = torch.stack([along2[..., 1], -along2[..., 0]], -1)
@@ -375,7 +324,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
 
     def at(distance: Tensor, offset: Tensor) -> Tensor:
         bend = ((distance - length1[..., None] + 0.14 * unit[..., None]) / (0.28 * unit[..., None])).clamp(0, 1)[..., None]
-        normal, _ = _unit_vector(normal1[:, :, None] * (1 - bend) + normal2[:, :, None] * bend)
+        normal, _ = unit_vector(normal1[:, :, None] * (1 - bend) + normal2[:, :, None] * bend)
         upper = shoulder[:, :, None] + along1[:, :, None] * distance[..., None]
         lower = elbow[:, :, None] + along2[:, :, None] * (distance - length1[..., None])[..., None]
         return torch.where((distance < length1[..., None])[..., None], upper, lower) + normal * offset[..., None]
@@ -399,13 +348,8 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     q = (t / 0.45).clamp(0, 1)
     q = q * q * (3 - 2 * q) * (1 - cap.to(unit.dtype))[..., None]
     offset_in = -(wide_in[..., None] + (half_width(d_in, CUFF_EASE[2], 1) - wide_in[..., None]) * q)
-    outer_edge, inner_edge = _smooth(at(d_out, offset_out)), _smooth(at(d_in, offset_in))
+    outer_edge, inner_edge = smooth(at(d_out, offset_out)), smooth(at(d_in, offset_in))
     outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)
     inner_edge = torch.cat([armpit[:, :, None], inner_edge[:, :, 1:]], 2)
     end = torch.where(length < length1, length / length1, 1 + (length - length1) / length2)
     return SleeveCurves(outer_edge, inner_edge), end
-
-
-def _smooth(curve: Tensor) -> Tensor:
-    inside = (curve[:, :, :-2] + 2 * curve[:, :, 1:-1] + curve[:, :, 2:]) / 4
-    return torch.cat([curve[:, :, :1], inside, curve[:, :, -1:]], 2)

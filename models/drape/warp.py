@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
 from models.compose.blend import Layers
-from models.drape.cut import BACK, RGB, SLEEVES, TORSO
+from models.drape.cut_lower import NOWHERE
+from models.drape.frame import Placement
 from models.drape.grids import (
     ARMPIT_ROW,
     BODY_ROWS,
@@ -25,7 +27,7 @@ from models.drape.grids import (
     triangles,
 )
 from models.drape.raster import TILE, affine_maps, evaluate, needed_tile, triangle_ids
-from models.drape.targets import Placement
+from models.drape.texture import BACK, RGB, SLEEVES, TORSO
 
 RASTER_LONG_SIDE = 512
 """Triangles are rasterised at most at this size, which bounds their extent in reduced pixels."""
@@ -57,7 +59,8 @@ class Topology:
     @classmethod
     def on(cls, device: torch.device) -> Topology:
         count = SLEEVE_SHAPE[0] * SLEEVE_SHAPE[1]
-        sleeve = torch.from_numpy(triangles(SLEEVE_SHAPE))
+        # where two strips meet, cloth lies over the other's margin: of several triangles on a pixel the last one wins
+        margin, cloth = (torch.from_numpy(part) for part in _margin_and_cloth())
         step, narrow = 2 / COLUMNS, 2 / SLEEVE_COLUMNS
         across = torch.linspace(-1 - step, 1 + step, COLUMNS + 3).expand(TORSO_SHAPE)
         yoke, body = (torch.arange(TORSO_SHAPE[0]) - SHOULDER_ROW) / YOKE_ROWS, (torch.arange(TORSO_SHAPE[0]) - ARMPIT_ROW) / BODY_ROWS
@@ -66,10 +69,19 @@ class Topology:
         along = (torch.arange(SLEEVE_SHAPE[0]) / SLEEVE_ROWS)[:, None].expand(SLEEVE_SHAPE)
         return cls(
             torso=torch.from_numpy(triangles(TORSO_SHAPE)).to(device),
-            sleeves=torch.cat([sleeve, sleeve + count]).to(device),
+            sleeves=torch.cat([margin, margin + count, cloth, cloth + count]).to(device),
             torso_place=torch.stack([across, down], -1).reshape(-1, 2).to(device),
             sleeve_place=torch.stack([over, along], -1).reshape(-1, 2).repeat(2, 1).to(device),
         )
+
+
+def _margin_and_cloth() -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (T, 3) of a strip's grid: those of the margin beyond its outline, and the others."""
+    table = triangles(SLEEVE_SHAPE)
+    row, column = table // SLEEVE_SHAPE[1], table % SLEEVE_SHAPE[1]
+    outside = (column == 0) | (column == SLEEVE_SHAPE[1] - 1) | (row > SLEEVE_ROWS)
+    margin = outside.any(1)
+    return table[margin], table[~margin]
 
 
 def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topology, size: tuple[int, int]) -> Warp:
@@ -77,13 +89,17 @@ def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topolog
 
     torso (B, *TORSO_SHAPE, 2) and sleeves (B, 2, *SLEEVE_SHAPE, 2): the grids on the garment picture; size (H, W) px.
     """
-    on_body = torso_grid(placement.torso)
+    on_body = torch.full_like(torso, NOWHERE) if placement.torso is None else torso_grid(placement.torso)
+    # of two pixels' triangles the later one wins: the strip in front comes last
+    order = (placement.left_on_top > 0.5)[:, None, None, None, None]
+    strips = sleeve_grid(placement.sleeves)
+    strips, sleeves = torch.where(order, strips.flip(1), strips), torch.where(order, sleeves.flip(1), sleeves)
     step = max(1, -(-max(size) // RASTER_LONG_SIDE))
     padded = tuple(-(-s // step) * step for s in size)
     maps = []
     for target, source, triangle, inside in (
         (on_body, torso, topology.torso, topology.torso_place),
-        (sleeve_grid(placement.sleeves), sleeves, topology.sleeves, topology.sleeve_place),
+        (strips, sleeves, topology.sleeves, topology.sleeve_place),
     ):
         vertices, places = target.flatten(1, -2), source.flatten(1, -2)
         attributes = torch.cat([places, inside[None].expand(len(vertices), -1, -1)], -1)

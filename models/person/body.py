@@ -55,6 +55,8 @@ SIDE_FROM, SIDE_TO, SIDE_USUAL = 0.25, 0.95, 0.55
 """The trunk's outline is looked for between these distances from the axis; where none is found it is the usual one."""
 ARM_STARTS_AT = 0.38
 """Nearer to the axis than this a hand or forearm lies in front of the trunk and is not its edge."""
+SLEEVE_SLACK = 0.15
+"""A worn sleeve may end this much further along the arm (0..2) than it was found to."""
 CLOTH_BEHIND_ARM = 0.03
 """A sleeved arm beside the trunk hides this much of the trunk's own edge."""
 KNEE_VISIBLE = 0.5
@@ -367,7 +369,9 @@ def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Ar
     seen = look_up(labels, points)
     reach, place = arm_coordinates(points, arm)
     ground = seen == Label.BACKGROUND
-    on_arm = (reach < 1.05) & (steps > ARM_STARTS_AT * unit)[None]
+    # cloth where the arm is bare lies before it
+    own = (seen == Label.SKIN) | (place < arm.sleeve_end + SLEEVE_SLACK)
+    on_arm = (reach < 1.05) & (steps > ARM_STARTS_AT * unit)[None] & own
     if not arm.visible:  # hidden behind the trunk from the elbow on: no edge of it there
         on_arm &= place < HIDDEN_FROM
     end = first(ground | on_arm, -1)

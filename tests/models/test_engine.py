@@ -56,7 +56,7 @@ def test_a_shirt_is_shown_on_the_person(engine: Engine, person: Person) -> None:
     changed = np.abs(result.picture.astype(int) - person.photo).max(-1) > 2
     assert changed[old].mean() > 0.9
     assert 0 < result.confidence <= 1
-    assert set(result.timings_ms) == {"drape", "sample", "compose"}
+    assert set(result.timings_ms) == {"plate", "drape", "sample", "compose"}
 
 
 def test_a_batch_gives_the_same_pixels_as_single_calls(engine: Engine, person: Person) -> None:

@@ -52,6 +52,9 @@ def own_placement(garment: Garment) -> Placement:
         scale=torch.ones(1),
         tucked=torch.zeros(1),
         sleeve_end=torch.zeros(1, 2),
+        left_on_top=torch.zeros(1),
+        stripped=torch.ones(1),
+        split=torch.zeros(1),
     )
 
 
