@@ -17,6 +17,7 @@ from torch import Tensor
 from models.compose.front import CLOTH_CATCHES
 from models.compose.plate import Plate
 from models.compose.remove import ARM_FROM
+from models.compose.trim import strip_zone, torso_zone, trim
 from models.types import FloatArray, Picture
 
 TORSO_ROUND = 0.16
@@ -31,6 +32,10 @@ SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.22
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""
 WAIST_FADE = 0.04
+TRIM = 0.02
+"""What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
+BAND_AT_WAIST, BAND_FADE = 0.16, 0.04
+"""The worn lower garment's edge is the waist's within this of the waist line (units), fading out over the second."""
 GAP_REACH, GAP_STEP, GAP_STEEP = 0.025, 4, 4.0
 """Slits between sleeve and torso up to twice this wide (units) are closed where the old top had none; found at a reduced
 size, where a pixel is closed in full from one part in `GAP_STEEP` on."""
@@ -82,6 +87,8 @@ class Scene:
     skin: Tensor
     catches: Tensor
     overhang: Tensor
+    ground: Tensor
+    lower: Tensor
     leg_side: Tensor
     leg_place: Tensor
     edited: Tensor
@@ -113,6 +120,8 @@ class Scene:
             skin=planes(plate.skin),
             catches=planes(plate.catches),
             overhang=planes(plate.overhang),
+            ground=planes(plate.ground),
+            lower=planes(plate.lower),
             leg_side=planes(plate.leg_side),
             leg_place=planes(plate.leg_place),
             edited=torch.zeros((1, 1, *photo.shape[:2]), dtype=torch.bool, device=device),
@@ -242,13 +251,20 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     set_in = _set_in(layers.sleeve_place)
     # the torso runs on under the sleeve's first pixels
     seam = layers.sleeve_alpha * (set_in < 1) * (layers.torso_place[:, :1] > NOWHERE)
-    torso_alpha = torch.maximum(layers.torso_alpha, seam) * inside_waist * (1 - front)
+    # the waistband as it is seen lies over a tucked top, and a hem on the old one's keeps to it
+    at_waist = ((BAND_AT_WAIST * unit_px - scene.below_waist.abs()) / (BAND_FADE * unit_px)).clamp(0, 1)
+    inside_waist = inside_waist * (1 - tuck * scene.lower * at_waist)
+    reach, sides = TRIM * unit_px, torso_zone(layers.torso_place)
+    cloth = torch.maximum(layers.torso_alpha, seam)
+    cloth = trim(cloth, torch.maximum(scene.ground, scene.lower * at_waist), torch.maximum(sides, at_waist), reach)
+    torso_alpha = cloth * inside_waist * (1 - front)
     behind = torch.maximum(front, scene.skin)
     back_alpha = layers.back_alpha * (1 - behind)
     # a hand lies before the other arm's sleeve, and before its own from its end on
     ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
-    sleeve_alpha = layers.sleeve_alpha * set_in * (1 - front_sleeves)
+    halves = strip_zone(layers.sleeve_place, legs.lower * (1 - legs.split))
+    sleeve_alpha = trim(layers.sleeve_alpha, scene.ground, halves, reach) * set_in * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px
     under_hem = (
@@ -274,8 +290,8 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     result = result + (layers.sleeves * shade - result) * sleeve_alpha
 
     cloth = torch.maximum(torso_alpha, sleeve_alpha)
-    # legs stand apart: what is between them is the ground
-    closed = (1 - legs.lower)[:, None, None, None]
+    # legs stand apart below the crotch: what is between them is the ground
+    closed = 1 - legs.lower[:, None, None, None] * _apart(scene, legs)
     gap = _gaps(cloth, GAP_REACH * unit_px) * (scene.removed > 0.5) * (1 - torch.maximum(front, front_sleeves)) * inside_waist * closed
     result = result + (_spread(result, cloth) - result) * gap
 
@@ -286,13 +302,18 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     return Blend(picture=picture, alpha=alpha * edit, edit=edit)
 
 
+def _apart(scene: Scene, legs: Legs) -> Tensor:
+    """1 where a trouser leg has left the other one, (B, 1, H, W)."""
+    return ((scene.leg_place - CROTCH[0]) / (CROTCH[1] - CROTCH[0])).clamp(0, 1) * legs.split[:, None, None, None]
+
+
 def _strip_shade(scene: Scene, layers: Layers, legs: Legs, unit_px: float) -> Tensor:
     """Light on sleeves or legs, (B, 1, H, W)."""
-    lower, split = legs.lower[:, None, None, None], legs.split[:, None, None, None]
+    lower = legs.lower[:, None, None, None]
     across, along = layers.sleeve_place[:, :1].clamp(-1, 1), layers.sleeve_place[:, 1:]
     # a sleeve's inner edge is an outline only where it has left the torso; a leg's, below the crotch
     sleeve = torch.where(across > 0, (along * 2 - 0.2).clamp(0, 1), (along * 4).clamp(0, 1))
-    apart = ((scene.leg_place - CROTCH[0]) / (CROTCH[1] - CROTCH[0])).clamp(0, 1) * split
+    apart = _apart(scene, legs)
     leg = torch.where(across > 0, apart, 1.0)
     sleeve_round = 1 - SLEEVE_ROUND * sleeve * across**2
     # a skirt's halves are one surface: its outline is at the outer edge only

@@ -52,6 +52,10 @@ class Plate:
     """0..1 what contact shadows fall on: skin, shoes, the clothes that stay."""
     overhang: FloatArray
     """0..1 the worn top that hangs before a new lower garment, and shades it; 0 elsewhere."""
+    ground: FloatArray
+    """0..1 the photo's background."""
+    lower: FloatArray
+    """0..1 the worn lower garment where it stays: a tucked top ends at its edge; 0 elsewhere."""
     leg_side: FloatArray
     """1 where the right leg's bones are nearer, else 0."""
     leg_place: FloatArray
@@ -93,6 +97,8 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         skin=skin.astype(np.float32),
         catches=catches(worn, skin, drawn, off),
         overhang=front.top,
+        ground=steep(q[Label.BACKGROUND]).astype(np.float32),
+        lower=(steep(q[Label.LOWER]) * (not off.bottom)).astype(np.float32),
         leg_side=np.asarray(where.leg_reach[1] < where.leg_reach[0], np.float32),
         leg_place=np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0]).astype(np.float32),
     )
