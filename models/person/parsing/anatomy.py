@@ -1,4 +1,4 @@
-"""Where the parts of the body lie, as soft fields over the working frame, from the 33 landmarks alone.
+"""Where the parts of the body lie, as soft fields over the frame, from the 33 landmarks alone.
 
 Two coordinate systems carry everything. The trunk's: `along` runs from 0 at the hips to 1 at the shoulders, `across` is the
 distance from the spine in body widths. The head's: `head_down` and `head_across` in units of the eye-to-mouth distance, with
@@ -7,14 +7,11 @@ the eyes at 0 and the mouth at 1. So the same numbers hold for a child, a turned
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
 import torch
 from torch import Tensor
-
-from models.types import FloatArray
 
 NOSE, LEFT_EYE, RIGHT_EYE = 0, 2, 5
 LEFT_EYE_OUTER, RIGHT_EYE_OUTER, LEFT_EAR, RIGHT_EAR, LEFT_MOUTH, RIGHT_MOUTH = 3, 6, 7, 8, 9, 10
@@ -40,6 +37,12 @@ LONG_HAIR = 0.35
 """Hair below the shoulders against hair to the shoulders."""
 FACE_HULL = 1.2
 """The landmarks' hull is enlarged so much to reach the hairline and the jaw."""
+HULL_SIDES = 16
+"""The face's outline is cut by so many straight lines, at most 2% outside the hull."""
+
+
+Scalars = Tensor
+"""One number a person, as (B, 1, 1): it meets fields (B, h, w)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +50,20 @@ class Limb:
     """An arm or a leg as a tapered capsule."""
 
     radius: Tensor
-    """(h, w) distance from the bones, 1 at the usual outline."""
+    """(B, h, w) distance from the bones, 1 at the usual outline."""
     course: Tensor
-    """(h, w) 0..1 along the upper bone, 1..2 along the lower one, beyond 2 hand or foot."""
+    """(B, h, w) 0..1 along the upper bone, 1..2 along the lower one, beyond 2 hand or foot."""
     end: Tensor
-    """(h, w) 0..1: the hand or the foot."""
+    """(B, h, w) 0..1: the hand or the foot."""
     end_px: Tensor
-    """(h, w) distance from the hand's or foot's bone."""
-    visibility: float
+    """(B, h, w) distance from the hand's or foot's bone."""
+    visibility: Scalars
     """0..1 of the wrist or ankle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """Soft zones and coordinates, all (h, w)."""
+    """Soft zones and coordinates, all (B, h, w)."""
 
     along: Tensor
     across: Tensor
@@ -85,124 +88,171 @@ class Anatomy:
     """0..1: above the shoulders' outline and outside the neck: if the person covers it, it is hair."""
     arms: tuple[Limb, Limb]
     legs: tuple[Limb, Limb]
-    width_px: float
-    """Body width in working pixels."""
-    trunk_px: float
-    head_px: float
-    """Eye-to-mouth distance in working pixels."""
+    width_px: Scalars
+    """Body width in pixels of the fields."""
+    trunk_px: Scalars
+    head_px: Scalars
+    """Eye-to-mouth distance in pixels of the fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    x: Tensor
+    """(1, 1, w) column numbers."""
+    y: Tensor
+    """(1, h, 1) row numbers."""
+
+    def dot(self, origin: Tensor, direction: Tensor) -> Tensor:
+        """(B, h, w): how far along `direction` (B, 2) each pixel lies from `origin` (B, 2)."""
+        distance: Tensor = self.x * _each(direction[:, 0]) + (self.y * _each(direction[:, 1]) - _each((origin * direction).sum(1)))
+        return distance
+
+
+def _each(values: Tensor) -> Scalars:
+    return values[:, None, None]
 
 
 def step(x: Tensor) -> Tensor:
     return torch.sigmoid(x.clamp(-30, 30))
 
 
-def _capsule(grid: Tensor, start: FloatArray, end: FloatArray) -> tuple[Tensor, Tensor]:
-    """Distance (h, w) in px from a bone and the unclamped position along it."""
-    bone = torch.from_numpy(np.asarray(end - start, np.float32)).to(grid)
-    offset = grid - torch.from_numpy(np.asarray(start, np.float32)).to(grid)[:, None, None]
-    position = (offset[0] * bone[0] + offset[1] * bone[1]) / (bone @ bone + 1e-6)
+def _length(vector: Tensor) -> Tensor:
+    """(B, 2) -> (B,)."""
+    return vector.square().sum(1).sqrt()
+
+
+def _turned(vector: Tensor) -> Tensor:
+    """(B, 2) a quarter turn: the right of somebody who looks along it."""
+    return torch.stack((-vector[:, 1], vector[:, 0]), 1)
+
+
+def _unit(vector: Tensor, otherwise: Tensor) -> tuple[Tensor, Tensor]:
+    """Direction (B, 2) and length (B,); `otherwise` where there is none."""
+    length = _length(vector)
+    return torch.where(length[:, None] > 1e-3, vector / length.clamp_min(1e-3)[:, None], otherwise), length
+
+
+def _capsules(grid: _Grid, bones: Tensor) -> tuple[Tensor, Tensor]:
+    """Bones (N, B, 2, 2) from start to end -> distance (N, B, h, w) in px from each and the unclamped position along it."""
+    start, bone = bones[:, :, 0, :, None, None], (bones[:, :, 1] - bones[:, :, 0])[..., None, None]
+    along = bone / (bone.square().sum(2, keepdim=True) + 1e-6)
+    off_x, off_y = grid.x - start[:, :, 0], grid.y - start[:, :, 1]
+    position = off_x * along[:, :, 0] + off_y * along[:, :, 1]
     held = position.clamp(0, 1)
-    return torch.hypot(offset[0] - held * bone[0], offset[1] - held * bone[1]), position
+    off_x = torch.addcmul(off_x, held, bone[:, :, 0], value=-1)
+    off_y = torch.addcmul(off_y, held, bone[:, :, 1], value=-1)
+    distance: Tensor = off_x.square_().addcmul_(off_y, off_y).sqrt_()
+    return distance, position
 
 
-def _arm(grid: Tensor, xy: FloatArray, visibility: FloatArray, joints: tuple[int, int, int, int], width: float) -> Limb:
-    shoulder, elbow, wrist, index = (xy[j] for j in joints)
-    hand = index - wrist
-    d_upper, t_upper = _capsule(grid, shoulder, elbow)
-    d_fore, t_fore = _capsule(grid, elbow, wrist)
-    d_hand, t_hand = _capsule(grid, wrist + 0.15 * hand, wrist + 1.5 * hand)
+def _bones(xy: Tensor) -> Tensor:
+    """(12, B, 2, 2): of each arm upper arm, forearm, hand, then of each leg thigh, shank, foot."""
+    parts = []
+    for shoulder, elbow, wrist, index in ARMS:
+        hand = xy[:, index] - xy[:, wrist]
+        parts += [xy[:, shoulder], xy[:, elbow], xy[:, elbow], xy[:, wrist], xy[:, wrist] + 0.15 * hand, xy[:, wrist] + 1.5 * hand]
+    for hip, knee, ankle, heel, toe in LEGS:
+        tip = xy[:, toe] + 0.25 * (xy[:, toe] - xy[:, heel])
+        parts += [xy[:, hip], xy[:, knee], xy[:, knee], xy[:, ankle], xy[:, heel], tip]
+    bones: Tensor = torch.stack(parts).unflatten(0, (-1, 2))
+    return bones.transpose(1, 2)
+
+
+def _arms(distance: Tensor, position: Tensor, visibility: Tensor, width: Scalars) -> tuple[Limb, Limb]:
+    """From the capsules (2, 3, B, h, w) of both arms."""
+    (d_upper, d_fore, d_hand), (t_upper, t_fore, t_hand) = distance.unbind(1), position.clamp(0, 1).unbind(1)
     r_upper, r_fore, r_hand = d_upper / (UPPER_ARM * width), d_fore / (FOREARM * width), d_hand / (FOREARM * width)
-    lower = torch.where(r_fore < r_hand, 1 + t_fore.clamp(0, 1), 2 + 0.3 * t_hand.clamp(0, 1))
-    course = torch.where(r_upper < torch.minimum(r_fore, r_hand), t_upper.clamp(0, 1), lower)
-    radius = torch.minimum(torch.minimum(r_upper, r_fore), r_hand)
-    return Limb(radius, course, step((0.95 - r_hand) / 0.15), d_hand, float(visibility[joints[2]]))
+    lower = torch.where(r_fore < r_hand, 1 + t_fore, 2 + 0.3 * t_hand)
+    nearer = torch.minimum(r_fore, r_hand)
+    course = torch.where(r_upper < nearer, t_upper, lower)
+    return _two(torch.minimum(r_upper, nearer), course, step((0.95 - r_hand) / 0.15), d_hand, visibility[:, [arm[2] for arm in ARMS]])
 
 
-def _leg(grid: Tensor, xy: FloatArray, visibility: FloatArray, joints: tuple[int, ...], width: float, trunk: float) -> Limb:
-    hip, knee, ankle, heel, toe = (xy[j] for j in joints)
-    thigh = max(float(np.linalg.norm(knee - hip)), 0.5 * trunk)
-    d_thigh, t_thigh = _capsule(grid, hip, knee)
-    d_shank, t_shank = _capsule(grid, knee, ankle)
-    d_foot, _ = _capsule(grid, heel, toe + 0.25 * (toe - heel))
+def _legs(distance: Tensor, position: Tensor, xy: Tensor, visibility: Tensor, width: Scalars, trunk: Scalars) -> tuple[Limb, Limb]:
+    """From the capsules (2, 3, B, h, w) of both legs."""
+    (d_thigh, d_shank, d_foot), (t_thigh, t_shank, _) = distance.unbind(1), position.unbind(1)
+    seen = torch.stack([_each(_length(xy[:, leg[1]] - xy[:, leg[0]])) for leg in LEGS])
+    thigh = torch.maximum(seen, 0.5 * trunk)
     r_thigh, r_shank = d_thigh / (0.22 * thigh + 0.05 * width), d_shank / (0.17 * thigh + 0.05 * width)
     r_foot = d_foot / (0.13 * thigh + 0.03 * width)
     course = torch.where(r_thigh < r_shank, t_thigh.clamp(-0.3, 1), 1 + t_shank.clamp(0, 1))
     foot = step((1 - r_foot) / 0.15) * step((t_shank - 0.93) / 0.03)
-    return Limb(torch.minimum(r_thigh, r_shank), course, foot, d_foot, float(visibility[joints[2]]))
+    return _two(torch.minimum(r_thigh, r_shank), course, foot, d_foot, visibility[:, [leg[2] for leg in LEGS]])
 
 
-def _face_outline(xy: FloatArray, eyes: FloatArray, mouth: FloatArray, down: FloatArray, unit: float) -> FloatArray:
-    """Convex outline (V, 2) of the face: ears, jaw, chin, forehead."""
-    middle = (eyes + mouth) / 2
-    ears = xy[[LEFT_EAR, RIGHT_EAR]]
-    corners = xy[[LEFT_MOUTH, RIGHT_MOUTH]]
-    points = [
-        *ears,
-        *(ears + 0.45 * unit * down + 0.12 * (middle - ears)),
-        *(ears - 0.45 * unit * down + 0.10 * (middle - ears)),
-        *(xy[[LEFT_EYE_OUTER, RIGHT_EYE_OUTER]] - 0.68 * unit * down),
-        eyes - 0.8 * unit * down,
-        *(mouth + 1.4 * (corners - mouth) + 0.35 * unit * down),
-        mouth + 0.68 * unit * down,
-        xy[NOSE],
-    ]
-    cloud = np.stack(points).astype(np.float32)
-    centre = cloud.mean(0)
-    hull = cv2.convexHull(centre + FACE_HULL * (cloud - centre)).reshape(-1, 2)
-    return np.asarray(hull, np.float32)
+def _two(radius: Tensor, course: Tensor, end: Tensor, end_px: Tensor, visibility: Tensor) -> tuple[Limb, Limb]:
+    seen = _each(visibility.flatten()).unflatten(0, (-1, 2))
+    left, right = (Limb(radius[k], course[k], end[k], end_px[k], seen[:, k]) for k in range(2))
+    return left, right
 
 
-def _inside(grid: Tensor, outline: FloatArray) -> Tensor:
-    """Signed distance (h, w) px to a convex outline, positive inside (exact inside, at most the true distance outside)."""
-    following = np.roll(outline, -1, 0)
-    edge = following - outline
-    length = np.linalg.norm(edge, axis=1)
-    edge, start = edge[length > 1e-3] / length[length > 1e-3, None], outline[length > 1e-3]
-    normal = np.stack((-edge[:, 1], edge[:, 0]), 1)
-    normal *= np.sign(((outline.mean(0) - start) * normal).sum(1, keepdims=True))
-    offset = (normal * start).sum(1)
-    planes = torch.einsum("kc,chw->khw", torch.from_numpy(normal.astype(np.float32)).to(grid), grid)
-    return (planes - torch.from_numpy(offset.astype(np.float32)).to(grid)[:, None, None]).amin(0)
+def _face_depth(grid: _Grid, xy: Tensor, eyes: Tensor, mouth: Tensor, down: Tensor, unit: Tensor) -> Tensor:
+    """Distance in px inside the convex outline of the face (ears, jaw, chin, forehead), negative outside."""
+    middle = ((eyes + mouth) / 2)[:, None]
+    ears, corners = xy[:, [LEFT_EAR, RIGHT_EAR]], xy[:, [LEFT_MOUTH, RIGHT_MOUTH]]
+    fall = (unit[:, None] * down)[:, None]
+    points = torch.cat(
+        (
+            ears,
+            ears + 0.45 * fall + 0.12 * (middle - ears),
+            ears - 0.45 * fall + 0.10 * (middle - ears),
+            xy[:, [LEFT_EYE_OUTER, RIGHT_EYE_OUTER]] - 0.68 * fall,
+            eyes[:, None] - 0.8 * fall,
+            mouth[:, None] + 1.4 * (corners - mouth[:, None]) + 0.35 * fall,
+            mouth[:, None] + 0.68 * fall,
+            xy[:, [NOSE]],
+        ),
+        1,
+    )
+    centre = points.mean(1, keepdim=True)
+    points = centre + FACE_HULL * (points - centre)
+    turns = 2 * math.pi * (torch.arange(HULL_SIDES, device=xy.device) + 0.5)[:, None, None] / HULL_SIDES
+    normals = turns.cos() * down + turns.sin() * _turned(down)
+    reach = (points * normals[:, :, None]).sum(3).amax(2)
+    inside = (reach[..., None, None] - grid.x * normals[..., 0, None, None]) - grid.y * normals[..., 1, None, None]
+    depth: Tensor = inside.amin(0)
+    return depth
 
 
-def read_anatomy(xy: FloatArray, visibility: FloatArray, height: int, width: int, device: torch.device | None = None) -> Anatomy:
-    """Landmarks (33, 2) in working pixels -> zones over a frame of `height` × `width`."""
-    rows, columns = torch.meshgrid(torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij")
-    grid = torch.stack((columns, rows)).float()
-    shoulders, hips = xy[list(SHOULDERS)].mean(0), xy[list(HIPS)].mean(0)
-    shoulder_px = float(np.linalg.norm(xy[SHOULDERS[0]] - xy[SHOULDERS[1]]))
-    spine = shoulders - hips
-    seen = float(np.linalg.norm(spine))
-    up = spine / seen if seen > 1e-3 else np.array((0, -1), np.float32)
-    trunk_px = max(seen, TRUNK_OF_WIDTH * shoulder_px, 4.0)
-    width_px = max(shoulder_px, WIDTH_OF_TRUNK * trunk_px)
+def read_anatomy(xy: Tensor, visibility: Tensor, height: int, width: int) -> Anatomy:
+    """Landmarks (B, 33, 2) in pixels of the fields and their visibility (B, 33) -> zones over `height` × `width`."""
+    columns, rows = torch.arange(width, device=xy.device).float(), torch.arange(height, device=xy.device).float()
+    grid = _Grid(columns[None, None], rows[None, :, None])
+    shoulders, hips = xy[:, list(SHOULDERS)].mean(1), xy[:, list(HIPS)].mean(1)
+    shoulder_px = _length(xy[:, SHOULDERS[0]] - xy[:, SHOULDERS[1]])
+    upright = torch.stack((torch.zeros_like(shoulder_px), -torch.ones_like(shoulder_px)), 1)
+    up, seen = _unit(shoulders - hips, upright)
+    trunk = torch.maximum(seen, TRUNK_OF_WIDTH * shoulder_px).clamp_min(4.0)
+    body = torch.maximum(shoulder_px, WIDTH_OF_TRUNK * trunk)
+    trunk_px, width_px = _each(trunk), _each(body)
     # the shoulders hold the scale's end: a foreshortened trunk keeps its shoulders at 1
-    ups = torch.from_numpy(np.asarray(up, np.float32)).to(grid)
-    offset = grid - torch.from_numpy(np.asarray(shoulders, np.float32)).to(grid)[:, None, None]
-    along = 1 + (offset[0] * ups[0] + offset[1] * ups[1]) / trunk_px
-    across = (-offset[0] * ups[1] + offset[1] * ups[0]) / width_px
+    along = 1 + grid.dot(shoulders, up / trunk[:, None])
+    across = grid.dot(shoulders, _turned(up) / body[:, None])
 
-    eyes, mouth, ears = xy[[LEFT_EYE, RIGHT_EYE]].mean(0), xy[[LEFT_MOUTH, RIGHT_MOUTH]].mean(0), xy[[LEFT_EAR, RIGHT_EAR]].mean(0)
-    ear_px, face_px = float(np.linalg.norm(xy[LEFT_EAR] - xy[RIGHT_EAR])), float(np.linalg.norm(mouth - eyes))
-    down = (mouth - eyes) / face_px if face_px > 1e-3 else -up
-    unit = max(face_px, FACE_OF_EARS * ear_px, FACE_OF_WIDTH * width_px)
-    downs = torch.from_numpy(np.asarray(down, np.float32)).to(grid)
-    offset = grid - torch.from_numpy(np.asarray(eyes, np.float32)).to(grid)[:, None, None]
-    head_down = (offset[0] * downs[0] + offset[1] * downs[1]) / unit
-    sideways = (-offset[0] * downs[1] + offset[1] * downs[0]) / unit
-    turned = float((ears - eyes) @ np.array((-down[1], down[0]))) / unit
-    head_half = max(ear_px / 2 / unit, 0.85)
+    eyes, mouth, ears = (xy[:, pair].mean(1) for pair in ([LEFT_EYE, RIGHT_EYE], [LEFT_MOUTH, RIGHT_MOUTH], [LEFT_EAR, RIGHT_EAR]))
+    ear_px = _length(xy[:, LEFT_EAR] - xy[:, RIGHT_EAR])
+    down, face_px = _unit(mouth - eyes, -up)
+    head = torch.maximum(torch.maximum(face_px, FACE_OF_EARS * ear_px), FACE_OF_WIDTH * body)
+    unit = _each(head)
+    head_down = grid.dot(eyes, down / head[:, None])
+    sideways = grid.dot(eyes, _turned(down) / head[:, None])
+    turned = _each(((ears - eyes) * _turned(down)).sum(1) / head)
+    head_half = (_each(ear_px / 2) / unit).clamp_min(0.85)
 
-    face_depth = _inside(grid, _face_outline(xy, eyes, mouth, down, unit)) / unit
+    face_depth = _face_depth(grid, xy, eyes, mouth, down, head) / unit
     face = step(face_depth / 0.1)
     core_face = step((face_depth - 0.15) / 0.06) * step((head_down - BROWS) / 0.08)
-    skull = step((1 - torch.hypot((sideways - 0.8 * turned) / max(1.45 * head_half, 1.5), (head_down + 0.15) / 2.1)) / 0.10)
+    skull_x = (sideways - 0.8 * turned) / torch.maximum(1.45 * head_half, torch.full_like(head_half, 1.5))
+    skull = step((1 - torch.hypot(skull_x, (head_down + 0.15) / 2.1)) / 0.10)
     dome = step((1 - torch.hypot((sideways - turned) / 2.4, (head_down + 0.9) / 2.4)) / 0.10)
     crown = torch.maximum(skull, 0.5 * dome) * step((1.7 - head_down) / 0.15)
     head_across = sideways - 0.5 * turned
     beside = step((head_down + 0.5) / 0.3) * step((2.6 - head_across.abs()) / 0.3)
     side_hair = beside * (step((5 - head_down) / 0.5) + LONG_HAIR * step((11 - head_down) / 1.0)).clamp_max(1)
-    neck_px, _ = _capsule(grid, eyes + 1.6 * unit * down, shoulders + 0.02 * trunk_px * up)
+    throat = torch.stack((eyes + 1.6 * head[:, None] * down, shoulders + 0.02 * trunk[:, None] * up), 1)
+    distance, position = _capsules(grid, torch.cat((throat[None], _bones(xy))))
+    neck_px = distance[0]
+    distance, position = distance[1:].unflatten(0, (2, 2, 3)), position[1:].unflatten(0, (2, 2, 3))
     neck_side = ((neck_px / unit - NECK_MIDDLE) / (NECK_RADIUS - NECK_MIDDLE)).clamp(0, 1)
     neck = step((NECK_RADIUS - neck_px / unit) / 0.12) * (1 - face) * step((head_down - 1.35) / 0.12)
     # outline of the shoulders above the joints, in trunk lengths: .20 beside the neck, .06 at the tips
@@ -224,8 +274,8 @@ def read_anatomy(xy: FloatArray, visibility: FloatArray, height: int, width: int
         neck_side=neck_side,
         side_hair=side_hair,
         flank=flank,
-        arms=(_arm(grid, xy, visibility, ARMS[0], width_px), _arm(grid, xy, visibility, ARMS[1], width_px)),
-        legs=(_leg(grid, xy, visibility, LEGS[0], width_px, trunk_px), _leg(grid, xy, visibility, LEGS[1], width_px, trunk_px)),
+        arms=_arms(distance[0], position[0], visibility, width_px),
+        legs=_legs(distance[1], position[1], xy, visibility, width_px, trunk_px),
         width_px=width_px,
         trunk_px=trunk_px,
         head_px=unit,

@@ -7,23 +7,24 @@ wall, however it fades, and so wide in a street that it says little.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
-import torch.nn.functional as nnf
 from torch import Tensor
 
-from models.person.parsing.anatomy import Anatomy, step
+from models.person.parsing.anatomy import Anatomy, Scalars, step
 from models.person.parsing.appearance import Appearance, colour_likelihoods
-from models.person.parsing.fields import blur
+from models.person.parsing.kernels import blur, dilate, halve, resize
 from models.person.parsing.priors import LOWER, OTHER, UPPER
-from models.person.parsing.scene import Scene
+from models.person.parsing.scene import View
 
 SURE_GROUND = 0.05
 """Mask level under which a pixel is certainly ground ..."""
-GUARD = 0.03
-"""... if none nearer than this, in body widths, is above it."""
-COARSE = 4
-REACH_PX = (8.0, 32.0)
-"""Sigmas of the windows in which the local ground is averaged; the wider one fills what the narrower cannot see."""
+GUARD_PX = 1
+"""... if none nearer than this on the coarse grid is above it."""
+REACH_PX = (4.0, 16.0)
+"""Sigmas, on the coarse grid, of the windows in which the local ground is averaged; the wider one fills what the narrower cannot see."""
 FAR_WEIGHT = 1 / 40
 LOCAL_SPREAD = (3.0, 4.0, 4.0)
 """Variance added to the local ground. A studio's wall is that even: a white shirt before it differs by a few grey levels."""
@@ -34,6 +35,8 @@ LEAST_SEEN = 1e-5
 FLOOR = -15.0
 TOLERANCE = 0.035
 """How far off the masks' edges may be, in body widths: sigma of the blur that turns them into odds."""
+NARROW, WIDE = 0.005, 0.016
+"""Two blurs, sigmas in heights of a square frame, of which the one for a body of any width is mixed."""
 ODDS_FLOOR = 2e-3
 LEAST_PRIOR = 0.15
 """Against the ground, no class of the person is rarer than this: a shirt's hem may hang below the waist."""
@@ -50,40 +53,59 @@ UNSURE = 0.002
 """No pixel is more surely person or ground than this."""
 
 
-def ground_likelihood(scene: Scene, width_px: float) -> Tensor:
-    """Log likelihood (h, w) of each pixel under the ground that would be seen there."""
-    shape = scene.foreground.shape
-    colours = scene.seen[:3]
-    radius = max(1, round(GUARD * width_px))
-    near = nnf.max_pool2d(scene.foreground[None, None], 2 * radius + 1, 1, radius)[0, 0]
-    sure = (near < SURE_GROUND).to(colours)
-    small = nnf.avg_pool2d(torch.cat((sure[None], sure * colours, sure * colours**2))[None], COARSE, ceil_mode=True)[0]
-    spread = blur(small, REACH_PX[0] / COARSE) + FAR_WEIGHT * blur(small, REACH_PX[1] / COARSE)
-    total = nnf.interpolate(spread[None], size=shape, mode="bilinear", align_corners=False)[0]
-    known = total[0].clamp_min(1e-6)
-    mean = total[1:4] / known
-    variance = (total[4:] / known - mean**2).clamp_min(0) + torch.tensor(LOCAL_SPREAD).to(colours)[:, None, None]
-    likelihood: Tensor = -0.5 * ((colours - mean) ** 2 / variance + variance.log()).sum(0)
-    unknown = total[0] < LEAST_SEEN
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The local ground, averaged over windows; a quarter of the coarse grid's pixels."""
+
+    weight: Tensor
+    """(B, 1, h/2, w/2) how much of it is seen from there."""
+    moments: Tensor
+    """(B, 6, h/2, w/2) mean and mean square of lightness, a, b."""
+
+
+def learn_ground(seen: Tensor, foreground: Tensor) -> Ground:
+    """From features (B, 4, h, w) and the person mask (B, h, w) of the coarse grid."""
+    colours = seen[:, :3]
+    sure = (dilate(foreground, GUARD_PX) < SURE_GROUND).to(seen)[:, None]
+    small = halve(torch.cat((sure, sure * colours, sure * colours**2), 1))
+    spread = blur(small, REACH_PX[0] / 2) + FAR_WEIGHT * blur(small, REACH_PX[1] / 2)
+    return Ground(spread[:, :1], spread[:, 1:] / spread[:, :1].clamp_min(1e-6))
+
+
+def ground_likelihood(ground: Ground, seen: Tensor) -> Tensor:
+    """Log likelihood (B, h, w) of features (B, 4, h, w) of any grid under the ground that would be seen there."""
+    size = (seen.shape[2], seen.shape[3])
+    mean, square = resize(ground.moments, size).split(3, 1)
+    variance = (square - mean**2).clamp_min(0) + torch.tensor(LOCAL_SPREAD, device=seen.device)[:, None, None]
+    likelihood: Tensor = -0.5 * ((seen[:, :3] - mean) ** 2 / variance + variance.log()).sum(1)
+    unknown = resize(ground.weight, size)[:, 0] < LEAST_SEEN
     return likelihood.masked_fill(unknown, FLOOR).clamp_min(FLOOR)
 
 
-def mask_odds(person: Tensor, a: Anatomy) -> Tensor:
-    """Log odds (h, w) for the person by masks and pose, unsure near the masks' edges."""
-    soft = blur(person[None], max(0.7, TOLERANCE * a.width_px))[0]
-    mixed = torch.maximum(person, 0.5 * (soft + person))
+def limb_odds(a: Anatomy) -> Tensor:
+    """Log odds (B, h, w) for the person in the middle of limbs that are seen, where masks lose white sleeves."""
     limbs = [step((BODY_CORE - limb.radius) / 0.1) * (limb.visibility > 0.5) for limb in (*a.arms, *a.legs)]
-    return torch.logit(mixed.clamp(ODDS_FLOOR, 1 - ODDS_FLOOR)) + BODY_WEIGHT * torch.stack(limbs).amax(0)
+    return BODY_WEIGHT * torch.stack(limbs).amax(0)
 
 
-def person_share(scene: Scene, odds: Tensor, ground: Tensor, prior: Tensor, appearance: Appearance) -> Tensor:
-    """Probability (h, w) of the person: `odds` of the masks and what the classes' colours say against the `ground`'s.
+def mask_odds(person: Tensor, limbs: Tensor, width_px: Scalars) -> Tensor:
+    """Log odds (B, h, w) for the person by masks and pose (`limb_odds`), unsure near the masks' edges; `width_px` on the same grid."""
+    side = math.sqrt(person.shape[1] * person.shape[2])
+    narrow, wide = NARROW * side, WIDE * side
+    share = (((TOLERANCE * width_px) ** 2 - narrow**2) / (wide**2 - narrow**2)).clamp(0, 1)
+    soft = torch.lerp(blur(person, narrow), blur(person, wide), share)
+    mixed = torch.maximum(person, 0.5 * (soft + person))
+    return torch.logit(mixed.clamp(ODDS_FLOOR, 1 - ODDS_FLOOR)) + limbs
 
-    `prior` (5, h, w) are the classes' shares inside the person.
+
+def person_share(view: View, odds: Tensor, behind: Tensor, prior: Tensor, appearance: Appearance) -> Tensor:
+    """Probability (B, h, w) of the person: `odds` of the masks and what the classes' colours say against the ground's (`behind`).
+
+    `prior` (B, 5, h, w) are the classes' shares inside the person.
     """
-    like = colour_likelihoods(scene, appearance, FLOOR, NARROWED).view(4, *odds.shape)
-    person = torch.logsumexp(prior[:4].clamp_min(LEAST_PRIOR).log() + like, 0)
-    no_cloth = (prior[UPPER] + prior[LOWER] < CLOTH_PRIOR) | (prior[OTHER] > HELD_PRIOR)
+    like = colour_likelihoods(view, appearance, FLOOR, NARROWED)
+    person = torch.logsumexp(prior[:, :4].clamp_min(LEAST_PRIOR).log() + like, 1)
+    no_cloth = (prior[:, UPPER] + prior[:, LOWER] < CLOTH_PRIOR) | (prior[:, OTHER] > HELD_PRIOR)
     against = EVIDENCE_AGAINST + UNEXPLAINED * step(UNEXPLAINED_BELOW - person) * no_cloth
-    evidence = EVIDENCE_WEIGHT * torch.maximum(-against, (person - ground).clamp_max(EVIDENCE_FOR))
+    evidence = EVIDENCE_WEIGHT * torch.maximum(-against, (person - behind).clamp_max(EVIDENCE_FOR))
     return torch.sigmoid(odds + evidence).clamp(UNSURE, 1 - UNSURE)

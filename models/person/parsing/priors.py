@@ -42,9 +42,9 @@ RARE = 3e-4
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """Where cloth ends: the waist in `along`, sleeves and hems in `course`."""
+    """Where cloth ends: the waist in `along`, sleeves and hems in `course`; (B,) each."""
 
-    waist: float
+    waist: Tensor
     sleeves: tuple[Tensor, Tensor]
     hems: tuple[Tensor, Tensor]
 
@@ -52,38 +52,40 @@ class Ends:
 Share = Tensor | float
 
 
-def _paint(prior: Tensor, zone: Tensor, *, hair: Share, skin: Share, upper: Share, lower: Share, other: Share = 0.0) -> Tensor:
-    shares = (hair, skin, upper, lower, other)
-    if all(isinstance(share, float) for share in shares):
-        return torch.lerp(prior, torch.tensor(shares, dtype=zone.dtype, device=zone.device)[:, None, None], zone[None])
-    planes = [share if isinstance(share, Tensor) else torch.full_like(zone, share) for share in shares]
-    return torch.lerp(prior, torch.stack(planes), zone[None])
+def _paint(prior: Tensor, zone: Tensor, *, hair: Share, skin: Share, upper: Share, lower: Share, other: Share = 0.0) -> None:
+    """Blends shares (B, h, w) into the prior (B, 5, h, w), in place, by `zone` (B, h, w) 0..1."""
+    prior *= (1 - zone)[:, None]
+    for plane, share in zip(prior.unbind(1), (hair, skin, upper, lower, other), strict=True):
+        if isinstance(share, Tensor):
+            plane.addcmul_(zone, share)
+        elif share:
+            plane.add_(zone, alpha=share)
 
 
-def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: float) -> Tensor:
+def _paint_arm(prior: Tensor, arm: Limb, end: Tensor, anatomy: Anatomy, waist: Tensor) -> None:
     zone = step((1.05 - arm.radius) / 0.12)
-    hand = arm.end * (1.0 if arm.visibility > 0.4 else 0.6)
-    skin = torch.maximum(SLEEVE_SKIN + (BARE_SKIN - SLEEVE_SKIN) * step((arm.course - end + 0.02) / 0.05), HAND_SKIN * hand)
-    share = prior[UPPER] / (prior[UPPER] + prior[LOWER] + 1e-6)
+    seen = arm.visibility > 0.4
+    hand = arm.end * torch.where(seen, 1.0, 0.6)
+    skin = torch.maximum(SLEEVE_SKIN + (BARE_SKIN - SLEEVE_SKIN) * step((arm.course - end[:, None, None] + 0.02) / 0.05), HAND_SKIN * hand)
+    share = prior[:, UPPER] / (prior[:, UPPER] + prior[:, LOWER] + 1e-6)
     # a sleeve over the trousers is upper; a hand leaves the trousers their share
     share = torch.where(anatomy.along > waist - 0.25, torch.maximum(share, SLEEVE_SHARE * (1 - hand)), share)
-    if arm.visibility > 0.4:
-        seen = step((SLEEVE_CORE - arm.radius) / 0.08) * (arm.course < PALM)
-        share = share + (1 - share) * 0.9 * seen
-    return _paint(prior, zone, hair=0.0, skin=skin, upper=(1 - skin) * share, lower=(1 - skin) * (1 - share))
+    core = step((SLEEVE_CORE - arm.radius) / 0.08) * ((arm.course < PALM) & seen)
+    share = share + (1 - share) * 0.9 * core
+    _paint(prior, zone, hair=0.0, skin=skin, upper=(1 - skin) * share, lower=(1 - skin) * (1 - share))
 
 
-def _paint_leg(prior: Tensor, leg: Limb, end: Tensor, anatomy: Anatomy, waist: float, hands: Tensor) -> Tensor:
+def _paint_leg(prior: Tensor, leg: Limb, end: Tensor, anatomy: Anatomy, waist: Tensor, hands: Tensor) -> None:
     zone = step((1.3 - leg.radius) / 0.15) * (anatomy.along < waist - 0.05) * (1 - hands)
-    past = step((leg.course - end) / 0.05)
+    past = step((leg.course - end[:, None, None]) / 0.05)
     skin, boot = LEG_SKIN + (BARE_LEG - LEG_SKIN) * past, BOOT * past
-    prior = _paint(prior, zone, hair=0.0, skin=skin, upper=0.1 * prior[UPPER], lower=1 - skin, other=boot)
+    _paint(prior, zone, hair=0.0, skin=skin, upper=0.1 * prior[:, UPPER], lower=1 - skin, other=boot)
     shoe = 1 - FOOT_SKIN - FOOT_LOWER
-    return _paint(prior, leg.end * (leg.visibility > 0.4), hair=0.0, skin=FOOT_SKIN, upper=0.0, lower=FOOT_LOWER, other=shoe)
+    _paint(prior, leg.end * (leg.visibility > 0.4), hair=0.0, skin=FOOT_SKIN, upper=0.0, lower=FOOT_LOWER, other=shoe)
 
 
 def near_hands(a: Anatomy) -> Tensor:
-    """(h, w) 0..1: beside a hand that is seen, where a held thing would be; the hand and the arm themselves left out."""
+    """(B, h, w) 0..1: beside a hand that is seen, where a held thing would be; the hand and the arm themselves left out."""
     near = torch.zeros_like(a.face)
     arms = torch.zeros_like(a.face)
     for arm in a.arms:
@@ -92,31 +94,36 @@ def near_hands(a: Anatomy) -> Tensor:
     return near * (1 - arms)
 
 
-def body_prior(anatomy: Anatomy, ends: Ends) -> Tensor:
-    """(5, h, w) class priors inside the person, sums to 1."""
+def body_prior(anatomy: Anatomy, ends: Ends, held: Tensor) -> Tensor:
+    """(B, 5, h, w) class priors inside the person, sums to 1; `held` as `near_hands` makes it."""
     a = anatomy
+    waist = ends.waist[:, None, None]
     hands = torch.maximum(a.arms[0].end, a.arms[1].end)
-    upper = step((a.along - ends.waist) / WAIST_BAND) * step((1.22 - a.along) / 0.05)
-    lower = 1 - step((a.along - ends.waist) / WAIST_BAND)
+    above = step((a.along - waist) / WAIST_BAND)
+    upper = above * step((1.22 - a.along) / 0.05)
     rare = torch.ones_like(upper)
-    prior = torch.stack((TRUNK_HAIR * rare, TRUNK_SKIN * rare, 0.9 * upper, 0.9 * lower, RARE * rare))
+    prior = torch.stack((TRUNK_HAIR * rare, TRUNK_SKIN * rare, 0.9 * upper, 0.9 * (1 - above), RARE * rare), 1)
     for leg, end in zip(a.legs, ends.hems, strict=True):
-        prior = _paint_leg(prior, leg, end, a, ends.waist, hands)
+        _paint_leg(prior, leg, end, a, waist, hands)
     arm_skin = torch.zeros_like(upper)
     for arm, end in zip(a.arms, ends.sleeves, strict=True):
-        prior = _paint_arm(prior, arm, end, a, ends.waist)
-        arm_skin = torch.maximum(arm_skin, step((1.05 - arm.radius) / 0.12) * prior[SKIN])
+        _paint_arm(prior, arm, end, a, waist)
+        arm_skin = torch.maximum(arm_skin, step((1.05 - arm.radius) / 0.12) * prior[:, SKIN])
     beside = step((torch.minimum(a.legs[0].radius, a.legs[1].radius) - 1.5) / 0.1)
-    prior[OTHER] = torch.maximum(prior[OTHER], (HELD + HELD_BESIDE * beside) * near_hands(a) * step((ends.waist + 0.3 - a.along) / 0.05))
+    _at_least(prior, OTHER, (HELD + HELD_BESIDE * beside) * held * step((waist + 0.3 - a.along) / 0.05))
     chest = step((a.along - 0.6) / 0.08) * step((0.55 - a.across.abs()) / 0.08)
-    prior[SKIN] = torch.maximum(prior[SKIN], CHEST_SKIN * chest)
+    _at_least(prior, SKIN, CHEST_SKIN * chest)
     hair = THROAT_HAIR + (NECK_HAIR - THROAT_HAIR) * a.neck_side
-    prior = _paint(prior, a.neck, hair=hair, skin=1 - NECK_CLOTH - hair, upper=NECK_CLOTH, lower=0.0)
-    prior[HAIR] = torch.maximum(prior[HAIR], SIDE_HAIR * a.side_hair * (1 - a.face) * (1 - a.neck))
+    _paint(prior, a.neck, hair=hair, skin=1 - NECK_CLOTH - hair, upper=NECK_CLOTH, lower=0.0)
+    _at_least(prior, HAIR, SIDE_HAIR * a.side_hair * (1 - a.face) * (1 - a.neck))
     rest = 1 - FLANK_HAIR
-    prior = _paint(prior, a.flank * (1 - arm_skin), hair=FLANK_HAIR, skin=0.4 * rest, upper=0.6 * rest, lower=prior[LOWER])
-    prior = _paint(prior, a.crown, hair=CROWN_HAIR, skin=0.06, upper=0.03 * prior[UPPER], lower=0.0)
+    _paint(prior, a.flank * (1 - arm_skin), hair=FLANK_HAIR, skin=0.4 * rest, upper=0.6 * rest, lower=prior[:, LOWER].clone())
+    _paint(prior, a.crown, hair=CROWN_HAIR, skin=0.06, upper=0.03 * prior[:, UPPER], lower=0.0)
     hair = FOREHEAD_HAIR + (FACE_HAIR - FOREHEAD_HAIR) * a.core_face
-    prior = _paint(prior, a.face, hair=hair, skin=1 - hair, upper=0.005 * prior[UPPER], lower=0.0)
-    prior = prior.clamp_min(RARE)
-    return prior / prior.sum(0)
+    _paint(prior, a.face, hair=hair, skin=1 - hair, upper=0.005 * prior[:, UPPER], lower=0.0)
+    prior = prior.clamp_min_(RARE)
+    return prior / prior.sum(1, keepdim=True)
+
+
+def _at_least(prior: Tensor, label: int, share: Tensor) -> None:
+    torch.maximum(prior[:, label], share, out=prior[:, label])

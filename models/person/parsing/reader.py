@@ -2,10 +2,15 @@
 
     body prior × colour likelihood → posterior → (models refitted, once more) → guided filter → mean field → clean-up → full size
 
-No network runs here: where a body part may be comes from the pose, what it looks like from this photo alone.
+No network runs here: where a body part may be comes from the pose, what it looks like from this photo alone. People are read
+together, as a batch of fixed shape; nothing between the frame and the finished parse is looked up on the host, so that the same
+code is one stream of work on a GPU. The body's fields and the first round live on a coarse grid of half the frame's resolution:
+they are smooth, and the first round only teaches the second.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,28 +18,46 @@ from torch import Tensor
 
 from models.person.parsing import ground
 from models.person.parsing.anatomy import Anatomy, read_anatomy
-from models.person.parsing.appearance import first_look, likelihoods, second_look, skin_share
-from models.person.parsing.cleaning import clean, without_specks
-from models.person.parsing.cuts import Waist, find_end, find_waist, is_one_piece
-from models.person.parsing.fields import blur, choose_frame, into_frame, landmarks_in_frame, picture_tensor
-from models.person.parsing.priors import HAIR, LOWER, SKIN, UPPER, Ends, body_prior
-from models.person.parsing.scene import Scene, look
-from models.person.parsing.smooth import guided, mean_field
-from models.person.parsing.upsample import MIDDLE, SCALE, best_label, to_photo
+from models.person.parsing.appearance import first_look, hair_ahead, likelihoods, second_look, skin_share
+from models.person.parsing.cleaning import clean, read_zones
+from models.person.parsing.cuts import Waist, find_end, find_waist, is_one_piece, waist_words
+from models.person.parsing.fields import choose_frame, features, lab, landmarks_in_frame, mask_in_frame, picture_in_frame
+from models.person.parsing.kernels import blur, halve, resize
+from models.person.parsing.priors import HAIR, LOWER, SKIN, UPPER, Ends, body_prior, near_hands
+from models.person.parsing.scene import Scene, look, view
+from models.person.parsing.smooth import guide_coefficients, guided, mean_field
+from models.person.parsing.upsample import as_guide, edge_lines, to_photo, without_specks
 from models.types import FloatArray, Label, Notice, PersonParse, Picture, Pose
 
-LOOKS = 2
-"""Rounds of models and parse; a third costs hair and skin."""
-ROUGH_BLUR_PX = 1.0
+ROUGH_BLUR_PX = 0.5
 """The first round only teaches the second: a blur does."""
-GUIDE_RADIUS_PX, GUIDE_EPSILON = 4, 9.2e-4
+GUIDE_RADIUS_PX, GUIDE_EPSILON = 2, 9.2e-4
+"""On the coarse grid."""
 ARM_CORE, LEG_CORE = 0.75, 0.7
 """Sleeve ends and hems are sought this far inside a limb (1 is its outline)."""
 HEM_RELUCTANCE = 2.0
 """Nats against a hem in the first three slices of the leg: that is the hip."""
-SKIN_TOP = 0.6
+SKIN_TOP, FEWEST_CHEST_PX = 0.6, 5
 """If so much of the chest has the colour of skin, the garment has it too (or there is none)."""
+LEAST = 1e-5
+"""No class is quite impossible anywhere."""
 ONE_PIECE = Notice("one-piece", "The wearer's top and skirt look like one piece and are parsed as the upper garment.")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Parses of B people in frames of (h, w)."""
+
+    probabilities: Tensor
+    """(B, 6, h, w)."""
+    lines: Tensor
+    """(B, 5, 4, h, w) what each class is as a function of colour: `upsample.edge_lines`."""
+    certainty: Tensor
+    """(B,)."""
+    waist_gain: Tensor
+    """(B,)."""
+    one_piece: Tensor
+    """(B,)."""
 
 
 def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask: FloatArray) -> PersonParse:
@@ -43,76 +66,106 @@ def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask:
     `photo` (H, W, 3); `pose` in its pixels, landmarks may lie outside; `pose_mask` and `selfie_mask` (H, W) 0..1. Never raises for
     a body that is cut off: classes without evidence stay empty. The same input gives the same parse.
     """
-    person = np.clip(np.nan_to_num(0.5 * pose_mask + 0.5 * selfie_mask), 0, 1).astype(np.float32)
-    frame = choose_frame(pose, person)
-    picture = picture_tensor(photo)
-    rgb = into_frame(picture, frame)
-    foreground = into_frame(torch.from_numpy(person)[None], frame)[0].clamp(0, 1)
-    anatomy = read_anatomy(landmarks_in_frame(pose, frame), pose.visibility, frame.height, frame.width)
-    small, sure, waist, one_piece = parse_frame(rgb, foreground, anatomy)
-    full = to_photo(small, rgb, picture, frame)
+    frame = choose_frame(pose, pose_mask, selfie_mask)
+    with torch.inference_mode():
+        rgb = torch.from_numpy(picture_in_frame(photo, frame))[None]
+        masks = np.stack((mask_in_frame(pose_mask, frame), mask_in_frame(selfie_mask, frame)))
+        landmarks = torch.from_numpy(landmarks_in_frame(pose, frame))[None]
+        visibility = torch.from_numpy(np.nan_to_num(pose.visibility).astype(np.float32))[None]
+        parsed = parse_frames(rgb, torch.from_numpy(masks)[None], landmarks, visibility)
+        probabilities, labels = to_photo(parsed.probabilities[0], parsed.lines[0], photo, frame)
     return PersonParse(
-        probabilities=full.numpy(),
-        labels=without_specks(best_label(full).numpy(), np.s_[frame.top : frame.bottom, frame.left : frame.right]),
-        certainty=sure,
-        waist_gain=waist.gain,
-        notices=(ONE_PIECE,) if one_piece else (),
+        probabilities=probabilities.numpy(),
+        labels=without_specks(labels.numpy()),
+        certainty=float(parsed.certainty[0]),
+        waist_gain=float(parsed.waist_gain[0]),
+        notices=(ONE_PIECE,) if bool(parsed.one_piece[0]) else (),
     )
 
 
-def parse_frame(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> tuple[Tensor, float, Waist, bool]:
-    """`rgb` (3, h, w) 0..255 and the person mask (h, w) -> probabilities (6, h, w), certainty, waist, whether it is one piece."""
-    scene = look(rgb, foreground, anatomy)
-    waist, skin_coloured_top = read_waist(scene, anatomy)
-    behind = ground.ground_likelihood(scene, anatomy.width_px)
-    odds = ground.mask_odds(foreground, anatomy)
-    appearance = first_look(scene, anatomy, waist.along, skin_coloured_top=skin_coloured_top)
-    for turn in range(LOOKS):
-        like = likelihoods(scene, anatomy, appearance)
-        ends = read_ends(scene, anatomy, like, waist.along)
-        prior = body_prior(anatomy, ends)
-        solid = ground.person_share(scene, odds, behind, prior, appearance)
-        posterior = torch.softmax(prior.log() + like, 0)
-        probabilities = torch.cat(((1 - solid)[None], posterior * solid))
-        if turn < LOOKS - 1:
-            appearance = second_look(scene, anatomy, blur(probabilities, ROUGH_BLUR_PX)[1:])
-    person = guided((rgb - MIDDLE) * SCALE, probabilities[1:], GUIDE_RADIUS_PX, GUIDE_EPSILON)
-    probabilities = torch.cat((1 - person.sum(0, keepdim=True), person)).clamp_min(1e-5)
-    probabilities = probabilities / probabilities.sum(0)
-    one_piece = is_one_piece(waist, ends.hems, anatomy, solid)
-    if one_piece:
-        probabilities[Label.UPPER] += probabilities[Label.LOWER]
-        probabilities[Label.LOWER] = 1e-5
+def parse_frames(rgb: Tensor, masks: Tensor, landmarks: Tensor, visibility: Tensor) -> Parsed:
+    """Parses B people on the device of the inputs.
+
+    `rgb` (B, 3, h, w) 0..255; `masks` (B, 2, h, w) 0..1 by pose and by segmenter; `landmarks` (B, 33, 2) in the frame's pixels with
+    their `visibility` (B, 33).
+    """
+    size = (rgb.shape[2], rgb.shape[3])
+    foreground = masks.mean(1)
+    lab_picture = lab(rgb)
+    seen = features(lab_picture)
+    # the coarse grid
+    anatomy = read_anatomy((landmarks - 0.5) / 2, visibility, size[0] // 2, size[1] // 2)
+    scene = look(halve(seen), halve(foreground), anatomy)
+    held = near_hands(anatomy)
+    waist, skin_top = read_waist(scene, anatomy, halve(waist_words(lab_picture)))
+    landscape = ground.learn_ground(scene.coarse.seen, scene.foreground)
+    limbs, ahead = ground.limb_odds(anatomy), hair_ahead(anatomy)
+    appearance = first_look(scene, anatomy, waist.along, skin_top, held)
+    like = likelihoods(scene.coarse, ahead, appearance)
+    prior = body_prior(anatomy, read_ends(scene, anatomy, like, waist.along), held)
+    odds = ground.mask_odds(scene.foreground, limbs, anatomy.width_px)
+    behind = ground.ground_likelihood(landscape, scene.coarse.seen)
+    solid = ground.person_share(scene.coarse, odds, behind, prior, appearance)
+    posterior = torch.softmax(prior.log() + like, 1) * solid[:, None]
+    appearance = second_look(scene, anatomy, blur(posterior, ROUGH_BLUR_PX))
+    ends = read_ends(scene, anatomy, likelihoods(scene.coarse, ahead, appearance), waist.along)
+    # the frame's own pixels
+    fine = view(seen, scene.skin, scene.smoothest)
+    prior = resize(body_prior(anatomy, ends, held), size)
+    like = likelihoods(fine, resize(ahead, size), appearance)
+    odds = ground.mask_odds(foreground, resize(limbs, size), 2 * anatomy.width_px)
+    solid = ground.person_share(fine, odds, ground.ground_likelihood(landscape, seen), prior, appearance)
+    person = torch.softmax(prior.log() + like, 1) * solid[:, None]
+    guide = as_guide(rgb)
+    person = guided(guide, resize(guide_coefficients(halve(guide), halve(person), GUIDE_RADIUS_PX, GUIDE_EPSILON), size))
+    probabilities = torch.cat((1 - person.sum(1, keepdim=True), person), 1).clamp_min_(LEAST)
+    probabilities = probabilities / probabilities.sum(1, keepdim=True)
+    one_piece = is_one_piece(waist, ends.hems, anatomy, halve(solid))
+    probabilities = _one_garment(probabilities, one_piece)
     # before the mean field, which makes every pixel sure of what its neighbours say
     sure = certainty(probabilities)
-    return clean(mean_field(probabilities, scene.seen), anatomy, foreground), sure, waist, one_piece
+    probabilities = clean(mean_field(probabilities, seen), read_zones(anatomy), foreground)
+    return Parsed(probabilities, edge_lines(probabilities, rgb), sure, waist.gain, one_piece)
 
 
-def read_waist(scene: Scene, a: Anatomy) -> tuple[Waist, bool]:
-    """The waist line, and whether the chest has the colour of skin."""
+def _one_garment(probabilities: Tensor, one_piece: Tensor) -> Tensor:
+    """(B, 6, h, w) with the lower garment given to the upper where somebody (B,) wears a dress."""
+    moved = probabilities[:, Label.LOWER] * one_piece[:, None, None]
+    probabilities[:, Label.UPPER] += moved
+    probabilities[:, Label.LOWER] -= moved * (1 - LEAST)
+    return probabilities
+
+
+def read_waist(scene: Scene, a: Anatomy, words: Tensor) -> tuple[Waist, Tensor]:
+    """The waist line, and whether (B,) the chest has the colour of skin; `words` as `cuts.waist_words` makes them."""
     arms = torch.minimum(a.arms[0].radius, a.arms[1].radius)
     hands = torch.maximum(a.arms[0].end, a.arms[1].end)
-    alike = skin_share(scene)
+    alike = skin_share(scene.coarse)
     chest = scene.inner * (a.across.abs() < 0.4) * (a.along > 0.25) * (a.along < 0.7) * (arms > 1.1)
-    skin_top = float(chest.sum()) > 20 and float((alike * chest).sum() / chest.sum()) > SKIN_TOP
+    area = chest.sum((1, 2))
+    skin_top = (area > FEWEST_CHEST_PX) & ((alike * chest).sum((1, 2)) > SKIN_TOP * area)
     cloth = scene.inner * (arms > 1.1) * (hands < 0.4)
-    return find_waist(scene.lab, a, cloth if skin_top else cloth * (alike < 0.6)), skin_top
+    return find_waist(words, a, cloth * (skin_top[:, None, None] | (alike < 0.6))), skin_top
 
 
-def read_ends(scene: Scene, a: Anatomy, like: Tensor, waist: float) -> Ends:
-    """Where sleeves and trouser legs end, by skin against cloth (5, h, w) log likelihoods."""
+def read_ends(scene: Scene, a: Anatomy, like: Tensor, waist: Tensor) -> Ends:
+    """Where sleeves and trouser legs end, by skin against cloth (B, 5, h, w) log likelihoods; `waist` (B,)."""
     hands = torch.maximum(a.arms[0].end, a.arms[1].end)
-    cloth = torch.where(a.along > waist, like[UPPER], torch.maximum(like[UPPER], like[LOWER]))
-    bare_arm = like[SKIN] - torch.maximum(cloth, like[HAIR])
-    below = scene.inner * (a.along < waist) * (hands < 0.4)
+    above = a.along > waist[:, None, None]
+    cloth = torch.where(above, like[:, UPPER], torch.maximum(like[:, UPPER], like[:, LOWER]))
+    bare_arm = like[:, SKIN] - torch.maximum(cloth, like[:, HAIR])
+    below = scene.inner * ~above * (hands < 0.4)
     left, right = (find_end(arm, bare_arm, (arm.radius < ARM_CORE) * scene.inner, 0.0, 0.0) for arm in a.arms)
-    bare_leg = like[SKIN] - like[LOWER]
+    bare_leg = like[:, SKIN] - like[:, LOWER]
     left_hem, right_hem = (find_end(leg, bare_leg, (leg.radius < LEG_CORE) * below, -0.3, HEM_RELUCTANCE) for leg in a.legs)
     return Ends(waist, (left, right), (left_hem, right_hem))
 
 
-def certainty(probabilities: Tensor) -> float:
-    """Mean margin 0..1 between the best two of (6, h, w) over the person; 0 where there is none."""
-    best = probabilities.topk(2, 0).values
-    inside = (probabilities[Label.BACKGROUND] < 0.5).to(best)
-    return float(((best[0] - best[1]) * inside).sum() / inside.sum().clamp_min(1))
+def certainty(probabilities: Tensor) -> Tensor:
+    """Mean margin 0..1 between the best two of (B, 6, h, w) over the person; 0 where there is none; (B,)."""
+    best, second = probabilities[:, 0], torch.zeros_like(probabilities[:, 0])
+    for plane in probabilities[:, 1:].unbind(1):
+        second = torch.maximum(second, torch.minimum(best, plane))
+        best = torch.maximum(best, plane)
+    inside = (probabilities[:, Label.BACKGROUND] < 0.5).to(best)
+    return ((best - second) * inside).sum((1, 2)) / inside.sum((1, 2)).clamp_min(1)

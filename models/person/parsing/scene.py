@@ -5,6 +5,7 @@ Skin is the one class whose colour is known beforehand: the cheeks show it, the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from models.person.parsing.anatomy import Anatomy, step
 from models.person.parsing.colour import Mixture, fit, log_likelihood, systematic_sample, terms
-from models.person.parsing.fields import erode, features, lab
+from models.person.parsing.kernels import erode
 
 SURE_PERSON = 0.6
 CHEEKS, FACE_MARGIN = 0.1, 0.1
@@ -22,7 +23,7 @@ DARKEST = 0.75
 SKIN_SPREAD = (30.0, 10.0, 14.0, 30.0)
 """Variance added to lightness, a, b, texture: arms and legs differ from the face in lightness most."""
 SKIN_COMPONENTS = 4
-FEWEST_FACE_PX = 12
+FEWEST_FACE_PX = 4
 USUAL_SKIN = (102.0, 17.0, 20.0, 10.0)
 USUAL_SKIN_SPREAD = (700.0, 60.0, 80.0, 90.0)
 """Anybody's skin, when the picture shows no face."""
@@ -39,33 +40,42 @@ SHADES, SHADE_WEIGHT = (0.75, 0.55), 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """P = h·w pixels in rows or, as `colour.terms`, in columns."""
+class View:
+    """The features of a grid in the forms in which they are judged; P = h·w."""
 
-    lab: Tensor
-    """(3, h, w)."""
     seen: Tensor
-    """(4, h, w) features."""
-    pixels: Tensor
-    """(P, 4)."""
+    """(B, 4, h, w) features."""
     terms: Tensor
+    """`colour.terms` of them."""
     colour_terms: Tensor
-    """Terms of the first three features: texture blurs an edge, so person and ground are told without it."""
-    skin_pixels: Tensor
-    """(P, 4) features as skin is judged: texture no smoother than the face's."""
+    """... of the first three features: texture blurs an edge, so person and ground are told without it."""
     skin_terms: Tensor
+    """... of the features as skin is judged: texture no smoother than the face's."""
+    skin_like: Tensor
+    """(B, h, w) log likelihood under `Scene.skin`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is learnt from the coarse grid, where the body's fields are."""
+
+    coarse: View
+    pixels: Tensor
+    """(B, P, 4) features."""
+    skin_pixels: Tensor
+    """(B, P, 4) features as skin is judged."""
     foreground: Tensor
-    """(h, w) 0..1 the person mask."""
+    """(B, h, w) 0..1 the person mask."""
     inner: Tensor
-    """(h, w) 0/1 surely person."""
+    """(B, h, w) 0/1 surely person."""
     skin: Mixture
     """One class: the wearer's skin as face and hands show it."""
-    skin_like: Tensor
-    """(h, w) log likelihood under `skin`."""
+    smoothest: Tensor
+    """(B,) skin's texture is taken for no less than this."""
     shaded_like: Tensor
-    """... and under the same skin with its shadows."""
+    """(B, h, w) log likelihood under `skin` with its shadows."""
     skin_level: Tensor
-    """Mean of its first feature."""
+    """(B, 1, 1) mean of skin's first feature."""
 
 
 def shaded(skin: Mixture) -> Mixture:
@@ -73,55 +83,77 @@ def shaded(skin: Mixture) -> Mixture:
     log_weight, mean, covariance = [skin.log_weight], [skin.mean], [skin.covariance]
     for shade in SHADES:
         chroma = 0.5 + 0.5 * shade
-        log_weight.append(skin.log_weight + torch.tensor(SHADE_WEIGHT).log().to(skin.mean))
-        mean.append(skin.mean * torch.tensor((shade, chroma, chroma, 1.0)).to(skin.mean))
+        log_weight.append(skin.log_weight + math.log(SHADE_WEIGHT))
+        mean.append(skin.mean * torch.tensor((shade, chroma, chroma, 1.0), device=skin.mean.device))
         covariance.append(skin.covariance)
-    return Mixture(torch.cat(log_weight, 1), torch.cat(mean, 1), torch.cat(covariance, 1))
+    return Mixture(torch.cat(log_weight, 2), torch.cat(mean, 2), torch.cat(covariance, 2))
+
+
+def _either(condition: Tensor, first: Mixture, second: Mixture) -> Mixture:
+    """`first` for the people (B,) where the condition holds; the mixtures have the same shape."""
+    where = condition[:, None, None]
+    return Mixture(
+        torch.where(where, first.log_weight, second.log_weight),
+        torch.where(where[..., None], first.mean, second.mean),
+        torch.where(where[..., None, None], first.covariance, second.covariance),
+    )
+
+
+def _usual(people: int, components: int, like: Tensor) -> Mixture:
+    """Anybody's skin, in the first of several components."""
+    log_weight = torch.full((people, 1, components), -torch.inf, device=like.device)
+    log_weight[..., 0] = 0
+    mean = torch.tensor(USUAL_SKIN, device=like.device).expand(people, 1, components, 4)
+    covariance = torch.diag(torch.tensor(USUAL_SKIN_SPREAD, device=like.device)).expand(people, 1, components, 4, 4)
+    return Mixture(log_weight, mean, covariance)
 
 
 def _learn_skin(pixels: Tensor, pixel_terms: Tensor, cheeks: Tensor, anatomy: Anatomy, foreground: Tensor) -> Mixture:
-    """Skin as the face shows it, widened by the hands where they look like the same skin."""
-    spread = torch.tensor(SKIN_SPREAD).to(pixels)
-    usual = Mixture(
-        torch.zeros((1, 1)).to(pixels),
-        torch.tensor(USUAL_SKIN).to(pixels).view(1, 1, 4),
-        torch.diag(torch.tensor(USUAL_SKIN_SPREAD)).to(pixels).view(1, 1, 4, 4),
-    )
-    middle = systematic_sample(pixels[:, :1], cheeks).median()
-    cheeks = cheeks * (pixels[:, 0] > DARKEST * middle)
-    face_px = float(cheeks.sum())
-    face = fit(pixels, cheeks, SKIN_COMPONENTS - 1, spread) if face_px > FEWEST_FACE_PX else usual
+    """Skin as the face shows it, widened by the hands where they look like the same skin; `cheeks` (B, P) 0/1."""
+    people = pixels.shape[0]
+    middle = systematic_sample(pixels[..., :1], cheeks[:, None]).flatten(1).median(1).values
+    cheeks = cheeks * (pixels[..., 0] > DARKEST * middle[:, None])
+    face_px = cheeks.sum(1)
+    has_face = face_px > FEWEST_FACE_PX
+    face = fit(pixels, cheeks[:, None], SKIN_COMPONENTS - 1, SKIN_SPREAD)
+    face = _either(has_face, face, _usual(people, SKIN_COMPONENTS - 1, pixels))
     hands = torch.stack([step(HAND_CORE * anatomy.width_px - arm.end_px) * (arm.visibility > 0.5) for arm in anatomy.arms]).amax(0)
-    alike = step(log_likelihood(pixel_terms, shaded(face), -24.0)[0] - HAND_LIKE)
-    weight = (hands * (foreground > 0.8)).reshape(1, -1) * alike
-    share = min(1.0, HANDS_SHARE * face_px / max(float(weight.sum()), FEWEST_FACE_PX)) if face_px > FEWEST_FACE_PX else 1.0
-    both = cheeks * float(face_px > FEWEST_FACE_PX) + share * weight
-    return fit(pixels, both, SKIN_COMPONENTS, spread) if float(both.sum()) > FEWEST_FACE_PX else usual
+    alike = step(log_likelihood(pixel_terms, shaded(face), -24.0)[:, 0] - HAND_LIKE)
+    weight = (hands * (foreground > 0.8)).flatten(1) * alike
+    share = (HANDS_SHARE * face_px / weight.sum(1).clamp_min(FEWEST_FACE_PX)).clamp_max(1)
+    both = torch.where(has_face[:, None], cheeks + share[:, None] * weight, weight)
+    skin = fit(pixels, both[:, None], SKIN_COMPONENTS, SKIN_SPREAD)
+    return _either(both.sum(1) > FEWEST_FACE_PX, skin, _usual(people, SKIN_COMPONENTS, pixels))
 
 
-def look(rgb: Tensor, foreground: Tensor, anatomy: Anatomy) -> Scene:
-    """`rgb` (3, h, w) 0..255 and the person mask (h, w) 0..1 of the frame."""
-    height, width = foreground.shape
-    lab_picture = lab(rgb)
-    seen = features(lab_picture)
-    pixels = seen.reshape(4, -1).T.contiguous()
-    cheeks = ((anatomy.face_depth > FACE_MARGIN) & (anatomy.head_down > CHEEKS) & (foreground > 0.5)).to(rgb).reshape(1, -1)
-    smoothest = SMOOTHEST * float(systematic_sample(pixels[:, 3:], cheeks).median())
-    skin_pixels = torch.cat((pixels[:, :3], pixels[:, 3:].clamp_min(smoothest)), 1)
-    skin_terms = terms(skin_pixels)
+def as_skin(seen: Tensor, smoothest: Tensor) -> Tensor:
+    """Features (B, 4, h, w) as skin is judged."""
+    return torch.cat((seen[:, :3], torch.maximum(seen[:, 3:], smoothest[:, None, None, None])), 1)
+
+
+def view(seen: Tensor, skin: Mixture, smoothest: Tensor, skin_terms: Tensor | None = None) -> View:
+    """Features (B, 4, h, w) of any grid, to be judged."""
+    skin_terms = terms(as_skin(seen, smoothest)) if skin_terms is None else skin_terms
+    shape = (seen.shape[0], *seen.shape[2:])
+    return View(seen, terms(seen), terms(seen[:, :3]), skin_terms, log_likelihood(skin_terms, skin, -24.0).view(shape))
+
+
+def look(seen: Tensor, foreground: Tensor, anatomy: Anatomy) -> Scene:
+    """Features (B, 4, h, w) and the person mask (B, h, w) 0..1 of the coarse grid."""
+    pixels = seen.flatten(2).mT.contiguous()
+    cheeks = ((anatomy.face_depth > FACE_MARGIN) & (anatomy.head_down > CHEEKS) & (foreground > 0.5)).to(seen).flatten(1)
+    smoothest = SMOOTHEST * systematic_sample(pixels[..., 3:], cheeks[:, None]).flatten(1).median(1).values
+    judged = as_skin(seen, smoothest)
+    skin_pixels, skin_terms = judged.flatten(2).mT.contiguous(), terms(judged)
     skin = _learn_skin(skin_pixels, skin_terms, cheeks, anatomy, foreground)
     return Scene(
-        lab=lab_picture,
-        seen=seen,
+        coarse=view(seen, skin, smoothest, skin_terms),
         pixels=pixels,
-        terms=terms(pixels),
-        colour_terms=terms(pixels[:, :3]),
         skin_pixels=skin_pixels,
-        skin_terms=skin_terms,
         foreground=foreground,
-        inner=erode((foreground > SURE_PERSON).to(rgb), 1),
+        inner=erode((foreground > SURE_PERSON).to(seen), 1),
         skin=skin,
-        skin_like=log_likelihood(skin_terms, skin, -24.0).view(height, width),
-        shaded_like=log_likelihood(skin_terms, shaded(skin), -24.0).view(height, width),
-        skin_level=(skin.log_weight.exp() * skin.mean[..., 0]).sum(),
+        smoothest=smoothest,
+        shaded_like=log_likelihood(skin_terms, shaded(skin), -24.0).view(foreground.shape),
+        skin_level=(skin.log_weight.exp() * skin.mean[..., 0]).sum((1, 2))[:, None, None],
     )
