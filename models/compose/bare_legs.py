@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.person.limbs import LIMB_COUNT, PLACES, Leg, across, first, look_up
+from models.person.limbs import PLACES, Leg, first, look_up
 from models.types import FloatArray, Label, LabelMap
 
-HEM_SAMPLES = 5
-"""The hem's skin is measured over this many samples of the leg below the hem, ..."""
+HEM_SAMPLES, HEM_STEP = 6, 0.025
+"""The hem's skin is measured at this many places below the hem, so many bones apart, ..."""
 HEM_LEAST = 3
 """... at least so many of which must show skin between two other things."""
 FADE = 0.75
@@ -38,33 +38,35 @@ def bare_leg(labels: LabelMap, leg: Leg) -> BareLeg:
     plain = BareLeg(leg.joints, leg.radius)
     if not leg.visible or leg.cloth_end <= 0 or leg.cloth_end >= PLACES[-1]:
         return plain
-    hem = int(np.searchsorted(PLACES, leg.cloth_end))
-    rows = np.arange(hem + 1, min(hem + 1 + HEM_SAMPLES, LIMB_COUNT))
-    points, normal = across(leg.joints)
-    steps = np.arange(0, LOOK_TO, LOOK_STEP)[None] * leg.radius[rows, None]
+    a = min(int(leg.cloth_end), 1)
+    places = leg.cloth_end + HEM_STEP * np.arange(1, HEM_SAMPLES + 1)
+    bone = leg.joints[a + 1] - leg.joints[a]
+    normal = np.array([-bone[1], bone[0]], np.float32) / max(float(np.linalg.norm(bone)), 1e-3)
+    points = leg.joints[a] + bone * (places - a)[:, None]
+    usual = np.interp(places, PLACES, leg.radius)
+    steps = np.arange(0, LOOK_TO, LOOK_STEP)[None] * usual[:, None]
     edges = []
     for sign in (-1, 1):
-        seen = look_up(labels, points[rows, None] + sign * normal[rows, None] * steps[..., None])
+        seen = look_up(labels, points[:, None] + sign * normal * steps[..., None])
         start = first(seen == Label.SKIN, -1)
         past = (seen != Label.SKIN) & (np.arange(seen.shape[1]) > start[:, None]) & (start >= 0)[:, None]
         end = first(past, -1)
-        edges.append(np.where(end > 0, sign * steps[np.arange(len(rows)), end], np.nan))
+        edges.append(np.where(end > 0, sign * steps[np.arange(len(places)), end], np.nan))
     found = np.isfinite(edges[0]) & np.isfinite(edges[1])
     if found.sum() < HEM_LEAST:
         return plain
-    half = float(np.median((edges[1] - edges[0])[found] / 2 / leg.radius[rows][found]))
+    half = float(np.median((edges[1] - edges[0])[found] / 2 / usual[found]))
     shift = float(np.median((edges[1] + edges[0])[found] / 2))
-    if not WIDTH_FACTOR[0] < half < WIDTH_FACTOR[1] or abs(shift) > SHIFT_MOST * float(leg.radius[hem]):
+    if not WIDTH_FACTOR[0] < half < WIDTH_FACTOR[1] or abs(shift) > SHIFT_MOST * float(usual[0]):
         return plain
-    near = np.clip(1 - np.abs(PLACES - PLACES[hem]) / FADE, 0, 1)
+    near = np.clip(1 - np.abs(PLACES - leg.cloth_end) / FADE, 0, 1)
     near = near * near * (3 - 2 * near)
     # the two joints beside the hem move so that the bone between them passes through the skin's middle
-    share = leg.cloth_end - int(leg.cloth_end)
-    a = int(leg.cloth_end)
+    share = leg.cloth_end - a
     weight = np.clip(np.array([1 - share / FADE, 1 - (1 - share) / FADE]), 0.0, 1.0)
     weight /= max(float(weight @ np.array([1 - share, share])), 1e-3)
     joints = leg.joints.copy()
-    joints[a : a + 2] += weight[:, None] * shift * normal[hem]
+    joints[a : a + 2] += weight[:, None] * shift * normal
     if a + 1 == 2:
-        joints[3] += weight[1] * shift * normal[hem]
+        joints[3] += weight[1] * shift * normal
     return BareLeg(joints.astype(np.float32), (leg.radius * (1 + (half - 1) * near)).astype(np.float32))

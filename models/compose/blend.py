@@ -36,6 +36,8 @@ TRIM = 0.02
 """What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
 BAND_AT_WAIST, BAND_FADE = 0.16, 0.04
 """The worn lower garment's edge is the waist's within this of the waist line (units), fading out over the second."""
+BAND_SLACK = 0.06
+"""Where a lower garment is seen, a tucked top may reach this far (units) below the waist line: down to its edge."""
 GAP_REACH, GAP_STEP, GAP_STEEP = 0.025, 4, 4.0
 """Slits between sleeve and torso up to twice this wide (units) are closed where the old top had none; found at a reduced
 size, where a pixel is closed in full from one part in `GAP_STEEP` on."""
@@ -243,7 +245,10 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     # a tucked top ends at the waist line, or where the outfit's own waistband begins
     has_inner = scene.inner.amax((1, 2, 3), keepdim=True)
     below = scene.below_waist - has_inner * INNER_WAIST * unit_px
-    inside_waist = (1 - tuck * (below / 2 + 0.5).clamp(0, 1)) * (1 - tuck * scene.inner)
+    # the waistband as it is seen lies over a tucked top; the waist line is but its smooth likeness
+    at_waist = ((BAND_AT_WAIST * unit_px - scene.below_waist.abs()) / (BAND_FADE * unit_px)).clamp(0, 1)
+    slack = BAND_SLACK * unit_px * scene.lower.amax((1, 2, 3), keepdim=True)
+    inside_waist = (1 - tuck * ((below - slack) / 2 + 0.5).clamp(0, 1)) * (1 - tuck * torch.maximum(scene.inner, scene.lower * at_waist))
     bare_from = sleeve_end.clamp_min(ARM_FROM)[:, :, None, None]
     bare = scene.arm_cover * ((scene.arm_place - bare_from) / END_FADE).clamp(0, 1) * scene.arm_in_front
     filled_arm = bare.amax(1, keepdim=True) * (scene.removed > 0)
@@ -251,9 +256,7 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     set_in = _set_in(layers.sleeve_place)
     # the torso runs on under the sleeve's first pixels
     seam = layers.sleeve_alpha * (set_in < 1) * (layers.torso_place[:, :1] > NOWHERE)
-    # the waistband as it is seen lies over a tucked top, and a hem on the old one's keeps to it
-    at_waist = ((BAND_AT_WAIST * unit_px - scene.below_waist.abs()) / (BAND_FADE * unit_px)).clamp(0, 1)
-    inside_waist = inside_waist * (1 - tuck * scene.lower * at_waist)
+    # a hem on the old one's keeps to it
     reach, sides = TRIM * unit_px, torso_zone(layers.torso_place)
     cloth = torch.maximum(layers.torso_alpha, seam)
     cloth = trim(cloth, torch.maximum(scene.ground, scene.lower * at_waist), torch.maximum(sides, at_waist), reach)

@@ -22,10 +22,12 @@ AXILLA = (1.45, 1.75)
 """Round the upper arm, out to this many arm half widths, the fill is skin too: a raised arm has no cloth under it."""
 LOWER_CLOSE, LOWER_LEAST_PX = 0.10, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
+LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
+"""Its upper edge may lie this far (units) below the waist line, where a belt dips; its sides are smoothed over the second."""
 SIDE_SHARE = 0.97
 """The bare trunk is this much narrower than the clothed outline."""
-BARE_SIDE = ((0.6, 0.9, 1.1), (0.52, 0.60, 0.64))
-"""Usual greatest half widths (units) of a bare trunk at waist and hips (trunk lengths below the shoulders)."""
+BARE_SIDE = ((0.3, 0.62, 0.92, 1.1), (0.48, 0.46, 0.56, 0.61))
+"""Half widths (units) of a bare trunk (trunk lengths below the shoulders): a loose top's or a skirt's flare is no body."""
 HIPS_TO = 0.12
 """The trunk ends this far (units) below the hip joints; from there on there are two thighs."""
 LAYER_TO, LAYER_EDGE = 0.25, 0.012
@@ -71,9 +73,9 @@ def fill_in(
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
     arms = ramp(where.reach.min(0), 1.0 + edge, 1.0 - edge) * (1 - steep(q[Label.LOWER])) * off.top
-    trunk = _trunk_mask(body, (width, height), TRUNK_ROWS)
+    trunk = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=True)
     legs = ramp(where.leg_reach.min(0), 1.0 + edge, 1.0 - edge)
-    hips = _trunk_mask(body, (width, height), _hip_row(body)) if off.bottom else trunk
+    hips = _trunk_mask(body, (width, height), _hip_row(body), bare=True) if off.bottom else trunk
     if off.bottom:
         trunk = np.maximum(hips, legs)
     nearer = np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0])
@@ -86,10 +88,14 @@ def fill_in(
         lower = shrink(labels == Label.LOWER, 2)
         if (lower * clean).sum() > LOWER_LEAST_PX:
             share = ramp(where.below_waist, -1.5, 1.5) * (1 - arms)
-            wide = enlarge(blur(close(labels == Label.LOWER, LOWER_CLOSE * unit), 1.0), (width, height))
+            wide = close(labels == Label.LOWER, LOWER_CLOSE * unit)
+            up = np.ones((max(1, round(LOWER_UP * unit)), 1), np.uint8)
+            wide = np.asarray(cv2.dilate(wide, up, anchor=(0, 0)), np.uint8)
+            wide_share = enlarge(blur(wide, max(1.0, LOWER_SMOOTH * unit)), (width, height))
             on_body += (filled(lower) - on_body) * share[..., None]
             skin = skin * (1 - share)
-            trunk = trunk * (1 - share) + np.minimum(trunk, ramp(wide, 0.4, 0.6)) * share
+            clothed = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=False)
+            trunk = trunk * (1 - share) + np.minimum(clothed, ramp(wide_share, 0.4, 0.6)) * share
     elif off is Off.LOWER:
         # what is seen above the waist line goes on a little below it
         small_below = small_where.below_waist / body.unit_px
@@ -127,15 +133,12 @@ def _chest(where: Coordinates) -> FloatArray:
     return bare
 
 
-def _trunk_mask(body: Body, size: tuple[int, int], end: int) -> FloatArray:
-    """(H, W) 0..1: neck, shoulders and trunk as wide as worn, down to the measured row `end`; size (w, h) px.
-
-    Where it ends above the last row, it is bare below the waist: a skirt's flare is no body.
-    """
+def _trunk_mask(body: Body, size: tuple[int, int], end: int, bare: bool) -> FloatArray:
+    """(H, W) 0..1: neck, shoulders and trunk down to the measured row `end`; not `bare`: as wide as worn. size (w, h) px."""
     unit = body.unit_px
     rows = slice(TRUNK_ROWS // 8, end)
     side = body.side[:, rows]
-    if end < TRUNK_ROWS:
+    if bare:
         down = np.linspace(0, ROW_SPAN * unit, ROW_COUNT)[rows] / body.trunk_px
         side = np.minimum(side, np.interp(down, *BARE_SIDE, left=np.inf) * unit)
     reach = side[..., None] * SIDE_SHARE

@@ -24,6 +24,10 @@ from models.person.body import Body
 from models.types import Category, FloatArray, Label, PersonParse, Picture
 
 
+SLEEVE_TO = (0.12, 0.2)
+"""A worn sleeve may end this much (places on the arm) further than it was found to; fading out over the difference."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plate:
     """Everything of a person that composing needs; all (H, W) float32 unless said."""
@@ -76,7 +80,14 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     plate = np.where(removed[..., None] > 0, np.clip(np.rint(mixed), 0, 255), photo).astype(np.uint8)
     edge = EDGE / body.unit_px
     skin = np.maximum(steep(q[Label.SKIN]), skin_fill * removed)
-    arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge)
+    # cloth that was seen before a bare arm hangs before it: the arm is redrawn only where it had a sleeve
+    sleeved = np.stack(
+        [
+            ramp(place, arm.sleeve_end + SLEEVE_TO[1], arm.sleeve_end + SLEEVE_TO[0])
+            for place, arm in zip(where.place, body.arms, strict=True)
+        ]
+    )
+    arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge) * np.maximum(sleeved, 1 - steep(q[Label.UPPER]))
     filled_arms = arm_cover.max(0) * skin_fill * removed * (1 - steep(q[Label.LOWER])) * off.top
     front = in_front(worn, filled_arms, drawn, off)
     factor: FloatArray = np.ones(size, np.float32)
