@@ -24,6 +24,8 @@ LOWER_CLOSE, LOWER_LEAST_PX = 0.10, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
 LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 """Its upper edge may lie this far (units) below the waist line, where a belt dips; its sides are smoothed over the second."""
+GROUND_LIKE = 14.0
+"""What differs by less (0..255) from the ground further off is ground too, beside a fill."""
 SIDE_SHARE = 0.97
 """The bare trunk is this much narrower than the clothed outline."""
 BARE_SIDE = ((0.3, 0.62, 0.92, 1.1), (0.48, 0.46, 0.56, 0.61))
@@ -68,7 +70,13 @@ def fill_in(
         return enlarge(pull_push(small, (weight * clean).astype(np.float32)), (width, height))
 
     seen = shrink(reduce(q[Label.BACKGROUND], size) > 0.9, 2)
-    ground = filled(background_weight(seen, reduce(worn.cloth(off), size) > 0.5, NEAR_CLOTH * unit))
+    ground = pull_push(small, (background_weight(seen, reduce(worn.cloth(off), size) > 0.5, NEAR_CLOTH * unit) * clean).astype(np.float32))
+    # right beside the hole the ground is taken as it is, unless it may be cloth: no ghost of the old outline
+    step = small - ground
+    joins = (seen > 0) & clean & (np.abs(step).max(-1) < GROUND_LIKE)
+    if joins.any():
+        ground = ground + pull_push(step, joins.astype(np.float32))
+    ground = enlarge(ground, (width, height))
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden

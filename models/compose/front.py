@@ -53,12 +53,14 @@ def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> 
     none = np.zeros_like(skin)
     if drawn is Category.UPPER:
         return Front(torso, head, np.asarray(hands * skin, np.float32), none)
-    torso = np.maximum(torso, steep(np.where(_held(worn), q[Label.OTHER], 0)))
+    # what touches is added before it is steepened, or the garment would shine through between a hand and its bag
+    on_arm = np.maximum(hands.max(0), blur(np.asarray(forearms), 2))
+    held = q[Label.SKIN] * on_arm + np.where(_held(worn), q[Label.OTHER], 0)
     if drawn is Category.DRESS:
-        return Front(torso, head, np.asarray(hands * skin, np.float32), none)
-    top = none if off.top else steep(q[Label.UPPER])
-    front = np.maximum(np.maximum(torso, top), filled_arms * np.any(where.place > ARM_FROM, axis=0))
-    return Front(front, front, np.zeros_like(hands), top)
+        return Front(np.maximum(torso, steep(held)), head, np.asarray(hands * skin, np.float32), none)
+    top = none if off.top else q[Label.UPPER]
+    front = np.maximum(np.maximum(torso, steep(held + top)), filled_arms * np.any(where.place > ARM_FROM, axis=0))
+    return Front(front, front, np.zeros_like(hands), none if off.top else steep(top))
 
 
 def catches(worn: Worn, skin: FloatArray, drawn: Category, off: Off) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.compose.pull_push import pull_push
 from models.compose.worn import Off, Worn
-from models.masks import AnyMask, blur, close, enlarge, grow, opened, ramp, reduce, shrink
+from models.masks import AnyMask, blur, close, enlarge, grow, opened, ramp, reduce, shrink, steep
 from models.person.body import Body
 from models.types import BoolArray, FloatArray, Label, PersonParse, Picture
 
@@ -57,7 +57,7 @@ def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
         on_arm = np.any((where.place > ARM_FROM) & (where.reach < ARM_BESIDE), axis=0)
         lower *= 1 - on_arm * np.clip(q[Label.SKIN] * KEEP_STEEP, 0, 1)
         if not off.top:
-            lower *= 1 - q[Label.UPPER]
+            lower *= 1 - steep(q[Label.UPPER])
         old = np.maximum(old, lower)
     hair = np.where(where.over < HAIR_FROM, q[Label.HAIR], 0)
     old *= np.clip(1 - hair * KEEP_STEEP, 0, 1)
