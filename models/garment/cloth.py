@@ -9,13 +9,25 @@ import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.maskops import blurred, dilated, disk, fill_holes, local_max, local_mean, local_min, opened, reachable_by
-from models.types import BoolArray
+from models.garment.maskops import blurred, dilated, disk, distance_to, fill_holes, local_max, local_mean, local_min, opened, reachable_by
+from models.types import BoolArray, FloatArray
 
 RINGING_SHARE: Final = 0.22
 """What JPEG spreads is under this share of the edge it comes from."""
-COLOUR_NOISE: Final = 0.05
-"""Share of the change of lightness beside it by which JPEG may tint a pixel of the ground."""
+BLEEDING_SHARE: Final = 0.32
+COLOUR_NOISE: Final = 0.07
+"""Shares of the chroma, and of the change of lightness, beside it by which JPEG may tint a pixel of the ground: it keeps colour
+at half the size and a quarter of the steps."""
+BLEED_FROM: Final = 9
+OPEN_PX: Final = 41
+BLEED_NEAR: Final = (4.0, 12.0)
+BLEED_FAR: Final = (8.0, 18.0)
+"""How far JPEG spreads colour in this very picture is seen beside cloth at least so many px wide, on ground that a disk of the second
+size reaches: so many px away its share of the colour beside it, and its Lab units."""
+BLEED_HIGH: Final = 95
+BLEED_EASE: Final = 1.2
+BLEED_MOST: Final = (0.5, 4.0)
+"""Percentile taken, its margin, and what is believed at most: more is pale cloth."""
 CERTAIN: Final = 8.0
 """Thresholds from which a lone pixel counts, however small the speck."""
 SHADOW_SHARE: Final = 0.45
@@ -49,8 +61,10 @@ def clear_cloth(ground: Ground) -> ClearCloth:
     light = np.abs(lift)
     veil = (lift < 0) & (chroma < SHADOW_CHROMA[0] - SHADOW_CHROMA[1] * lift)
     clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * local_max(light, ground.jpeg_reach))
-    tinge = np.maximum(RINGING_SHARE * local_max(chroma, 2 * ground.jpeg_reach), COLOUR_NOISE * local_max(light, 2 * ground.jpeg_reach))
-    clear |= chroma > np.maximum(2 * threshold, tinge)
+    strongest = local_max(chroma, 2 * ground.jpeg_reach)
+    share, least = _bleeding(chroma, strongest, clear, ground)
+    tinge = np.maximum(share * strongest, COLOUR_NOISE * local_max(light, 2 * ground.jpeg_reach))
+    clear |= chroma > np.maximum(least, tinge)
     clear = opened(clear, disk(3)) | (clear & (ground.distance > CERTAIN * threshold))
     whole = fill_holes(clear)
     typical = float(np.median(ground.distance[whole])) if whole.any() else 0.0
@@ -60,6 +74,17 @@ def clear_cloth(ground: Ground) -> ClearCloth:
     # beside the cloth it is blurred into its edge
     shadow |= shady & dilated(shadow, disk(SHADOW_PASSAGE))
     return ClearCloth(clear & ~shadow, shadow)
+
+
+def _bleeding(chroma: FloatArray, strongest: FloatArray, cloth: BoolArray, ground: Ground) -> tuple[float, float]:
+    """How far this picture's JPEG tints the ground beside `cloth`: share of the `strongest` chroma near, and Lab units anywhere."""
+    away = distance_to(opened(cloth, disk(BLEED_FROM)))
+    open_ground = reachable_by(~cloth, disk(OPEN_PX))
+    near = open_ground & (away > BLEED_NEAR[0]) & (away < BLEED_NEAR[1]) & (strongest > 2 * ground.threshold)
+    far = open_ground & (away > BLEED_FAR[0]) & (away < BLEED_FAR[1])
+    share = BLEED_EASE * float(np.percentile(chroma[near] / strongest[near], BLEED_HIGH)) if near.any() else 0.0
+    least = BLEED_EASE * float(np.percentile(chroma[far], BLEED_HIGH)) if far.any() else 0.0
+    return min(max(share, BLEEDING_SHARE), BLEED_MOST[0]), max(2 * ground.threshold, min(least, BLEED_MOST[1]))
 
 
 def _soft(ground: Ground) -> BoolArray:

@@ -52,8 +52,8 @@ NOTCH: Final = 21
 NOTCH_OVER: Final = 1.8
 """In a notch cloth must be so much brighter than where it is wide."""
 NOTCH_SHARE: Final = 0.02
-TINGE_SHARE: Final = 0.015
-BLEEDING_SHARE: Final = 0.05
+TINGE_SHARE: Final = 0.02
+BLEEDING_SHARE: Final = 0.07
 """In a notch it must be brighter by this share of the change of lightness beside it, and tinted by these of the changes of
 lightness and of chroma: JPEG's ringing and bleeding are less."""
 BORDER: Final = 12
@@ -66,7 +66,7 @@ ground's lightness, but only in inlets ..."""
 WOVEN_WIDTH: Final = 7
 INLET: Final = 61
 """... that a disk so many px wide closes ..."""
-CALM: Final = (9, 9.0)
+CALM: Final = (11, 6.0)
 """... and so far, px, from edges of so many Lab units, whose ringing JPEG spreads."""
 POCKET_AREA: Final = 40
 """Smaller specks, px, are left to the smoothing of the outline."""

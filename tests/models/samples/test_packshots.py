@@ -141,7 +141,8 @@ def test_the_wardrobe_fills_its_pictures_and_knows_its_categories(name: str) -> 
     assert shot.inner_back.any()
     border = np.concatenate([shot.mask[0], shot.mask[-1], shot.mask[:, 0], shot.mask[:, -1]])
     assert not border.any()
-    expected = {"chinos": Category.LOWER, "dotted-dress": Category.DRESS}.get(name, Category.UPPER)
+    lower = dict.fromkeys(("chinos", "shorts", "skirt"), Category.LOWER)
+    expected = {**lower, "dotted-dress": Category.DRESS}.get(name, Category.UPPER)
     assert shot.category is expected
     assert (shot.landmarks is None) == (expected is Category.LOWER)
 
