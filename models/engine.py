@@ -265,7 +265,7 @@ class Engine:
         with clock("compose"):
             unit = float(np.mean([f.person.body.unit_px for f in batch]))
             legs = None if placement.torso is not None else Legs(placement.stripped, placement.split, frame.leg_front)
-            blended = blend(scene, sampled, placement.tucked, placement.sleeve_end, unit, legs)
+            blended = blend(scene, sampled, placement.tucked, placement.hem_kept, placement.sleeve_end, unit, legs)
         return _Drawn(placement, warped, sampled.sleeve_alpha, blended, clock.timings_ms)
 
 

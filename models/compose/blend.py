@@ -32,7 +32,7 @@ SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.22
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""
 WAIST_FADE = 0.04
-TRIM = 0.02
+TRIM = 0.03
 """What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
 BAND_AT_WAIST, BAND_FADE = 0.16, 0.04
 """The worn lower garment's edge is the waist's within this of the waist line (units), fading out over the second."""
@@ -232,10 +232,13 @@ class Legs:
         return cls(zero, zero, zero[:, None].expand(-1, 2))
 
 
-def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit_px: float, legs: Legs | None = None) -> Blend:
+def blend(
+    scene: Scene, layers: Layers, tucked: Tensor, hem_kept: Tensor, sleeve_end: Tensor, unit_px: float, legs: Legs | None = None
+) -> Blend:
     """Puts the layers into the plates.
 
-    tucked (B,) 0 or 1: cut the torso at the waist line; sleeve_end (B, 2) 0..2 place on the arms where the new sleeves
+    tucked (B,) 0 or 1: cut the torso at the waist line; hem_kept (B,) 0 or 1: it ends where the old one did, at the edge of
+    the lower garment that stays; sleeve_end (B, 2) 0..2 place on the arms where the new sleeves
     end: bare arms below it lie before the torso; unit_px: the bodies' unit, for the reach of shadows; legs: None for
     batches without lower garments.
     """
@@ -248,7 +251,13 @@ def blend(scene: Scene, layers: Layers, tucked: Tensor, sleeve_end: Tensor, unit
     # the waistband as it is seen lies over a tucked top; the waist line is but its smooth likeness
     at_waist = ((BAND_AT_WAIST * unit_px - scene.below_waist.abs()) / (BAND_FADE * unit_px)).clamp(0, 1)
     slack = BAND_SLACK * unit_px * scene.lower.amax((1, 2, 3), keepdim=True)
-    inside_waist = (1 - tuck * ((below - slack) / 2 + 0.5).clamp(0, 1)) * (1 - tuck * torch.maximum(scene.inner, scene.lower * at_waist))
+    inside_waist = (
+        (1 - tuck * ((below - slack) / 2 + 0.5).clamp(0, 1))
+        * (1 - tuck * scene.inner)
+        * (1 - hem_kept[:, None, None, None] * scene.lower * at_waist)
+    )
+    # beside the lower garment there is nothing to be tucked into
+    inside_waist = inside_waist * (1 - tuck * scene.ground * (below / 2 + 0.5).clamp(0, 1))
     bare_from = sleeve_end.clamp_min(ARM_FROM)[:, :, None, None]
     bare = scene.arm_cover * ((scene.arm_place - bare_from) / END_FADE).clamp(0, 1) * scene.arm_in_front
     filled_arm = bare.amax(1, keepdim=True) * (scene.removed > 0)

@@ -23,7 +23,6 @@ from models.masks import ramp, steep
 from models.person.body import Body
 from models.types import Category, FloatArray, Label, PersonParse, Picture
 
-
 SLEEVE_TO = (0.12, 0.2)
 """A worn sleeve may end this much (places on the arm) further than it was found to; fading out over the difference."""
 

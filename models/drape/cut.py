@@ -71,6 +71,10 @@ class Measures:
     """(B,) 1 with sleeves, else 0."""
     straps: Tensor
     """(B,) 1 for straps, else 0."""
+    neck_depth: Tensor
+    """(B,) from the neck points down to the neckline's lowest point."""
+    hem_drop: Tensor
+    """(B,) how much lower the hem's middle is than its corners; negative where it is higher."""
     dress: Tensor
     """(B,) 1 for dresses, else 0."""
     waist_at: Tensor
@@ -125,7 +129,7 @@ def cut(reading: GarmentReading, device: torch.device) -> Garment:
         sleeves=sleeve_grid(sleeve_curves).to(device),
         shift=0.0,
         shift_from=0.0,
-        measures=_measures(marks, width, device),
+        measures=_measures(marks, reading.mask, width, device),
         landmarks=marks,
     )
 
@@ -192,6 +196,7 @@ def _curves(marks: UpperLandmarks, mask: BoolArray) -> tuple[TorsoCurves, Sleeve
         armpit=_row(marks.armpit),
         side=_row(side),
         collar=_row(_collar_offset(marks, width)),
+        lift=torch.zeros(1, 2),
         middle=torch.ones(1, YOKE_ROWS + BODY_ROWS + 1),
     )
     if marks.sleeves is None:
@@ -217,11 +222,18 @@ def _ridge(neck: FloatArray, tip: FloatArray, mask: BoolArray) -> FloatArray:
     return np.stack([chord[:, 0], np.where(near, top, chord[:, 1])], -1).astype(np.float32)
 
 
+def _hem_drop(marks: UpperLandmarks, mask: BoolArray) -> float:
+    """px from the middle of the hem corners down to the cloth's end below it."""
+    x, y = marks.hem.mean(0)
+    rows = np.flatnonzero(mask[:, int(np.clip(round(x), 0, mask.shape[1] - 1))])
+    return float(rows[-1] - y) if rows.size else 0.0
+
+
 def _arc(curve: FloatArray) -> float:
     return float(np.linalg.norm(np.diff(curve, axis=0), axis=1).sum())
 
 
-def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Measures:
+def _measures(marks: UpperLandmarks, mask: BoolArray, width: float, device: torch.device) -> Measures:
     def one(value: object) -> Tensor:
         return torch.as_tensor(np.asarray(value, np.float32), device=device)[None]
 
@@ -246,6 +258,8 @@ def _measures(marks: UpperLandmarks, width: float, device: torch.device) -> Meas
         sleeve_reach=one(reach),
         sleeved=one(float(marks.sleeves is not None)),
         straps=one(float(marks.straps)),
+        neck_depth=one(max(0.0, float(marks.neckline[:, 1].max() - marks.neck[:, 1].mean()))),
+        hem_drop=one(_hem_drop(marks, mask)),
         dress=one(float(marks.waist_share is not None)),
         waist_at=one(0.0 if marks.waist_share is None else _arc(np.concatenate([marks.neck.mean(0)[None], middle[: WAIST_ROW + 1]]))),
     )

@@ -37,6 +37,8 @@ class Frame:
     """(B, 2, 2, LIMB_COUNT) px from the bones to the silhouette, outward and inward, negative where unseen."""
     sleeve_end: Tensor
     """(B, 2)."""
+    sleeve_slant: Tensor
+    """(B, 2)."""
     hip_middle: Tensor
     leg_joints: Tensor
     """(B, 2, 4, 2)."""
@@ -75,6 +77,7 @@ class Frame:
             radius=one(np.stack([a.radius for a in body.arms])),
             arm_outline=one(np.stack([a.outline for a in body.arms])),
             sleeve_end=one([a.sleeve_end for a in body.arms]),
+            sleeve_slant=one([a.sleeve_slant for a in body.arms]),
             hip_middle=one(body.hip_middle),
             leg_joints=one(np.stack([leg.joints for leg in body.legs])),
             leg_radius=one(np.stack([leg.radius for leg in body.legs])),
@@ -103,6 +106,8 @@ class Placement:
     """(B,) photo px a garment px."""
     tucked: Tensor
     """(B,) 1 where the garment is cut off at the waist line."""
+    hem_kept: Tensor
+    """(B,) 1 where the garment ends where the worn one does, at the lower garment's edge: tucked, or of about its length."""
     sleeve_end: Tensor
     """(B, 2) 0..2 where the new sleeves end on the arms; 0 without sleeves."""
     left_on_top: Tensor

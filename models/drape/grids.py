@@ -26,6 +26,8 @@ BODY_ROWS = 18
 COLUMNS = 20
 NECK_U = 0.4
 """|u| of the neck points; a multiple of 2 / COLUMNS so that they are vertices."""
+LIFT_U = 0.6
+"""|u| up to which the yoke is lifted."""
 RIDGE_COLUMNS = round((1 - NECK_U) * COLUMNS / 2)
 """Columns from a neck point to the shoulder tip."""
 TIP_RISE = 0.2
@@ -64,6 +66,8 @@ class TorsoCurves:
     """(B, 2, BODY_ROWS + 1, 2) from the armpits to the hem corners."""
     collar: Tensor
     """(B, 2, 2) offset from the neck points to the top of what stands above them."""
+    lift: Tensor
+    """(B, 2) px by which the middle of the yoke, where the neckline is, is moved."""
     middle: Tensor
     """(B, YOKE_ROWS + BODY_ROWS + 1) slope of the row at its middle against its mean slope: 1 spaces columns evenly,
     less keeps the middle (where prints are) smaller than a stretched outline would make it."""
@@ -95,6 +99,11 @@ def torso_grid(curves: TorsoCurves) -> Tensor:
     fade = torch.zeros(rows.shape[1], device=device, dtype=dtype)
     fade[: YOKE_ROWS + 1] = (1 - torch.linspace(0, 1, YOKE_ROWS + 1, device=device, dtype=dtype)) ** 2
     rows = rows + fade[None, :, None, None] * bump[:, None]
+    t = torch.linspace(0, 1, YOKE_ROWS + 1, device=device, dtype=dtype)
+    hollow = torch.zeros(rows.shape[1], device=device, dtype=dtype)
+    hollow[: YOKE_ROWS + 1] = 4 * t * (1 - t)
+    near = (1 - (u / LIFT_U) ** 2).clamp_min(0) ** 2
+    rows = rows + (hollow[:, None] * near)[None, :, :, None] * curves.lift[:, None, None]
     # what stands above the shoulder line follows the neck points
     mix = ((u / NECK_U).clamp(-1, 1) + 1) / 2
     rise = curves.collar[:, 0, None] * (1 - mix)[None, :, None] + curves.collar[:, 1, None] * mix[None, :, None]

@@ -65,6 +65,7 @@ def place_lower(frame: Frame, measures: LowerMeasures) -> Placement:
         sleeves=curves,
         scale=scale,
         tucked=torch.zeros_like(scale),
+        hem_kept=torch.zeros_like(scale),
         sleeve_end=torch.zeros_like(scale)[:, None].expand(-1, 2),
         left_on_top=frame.leg_front[:, 0],
         stripped=torch.ones_like(scale),

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.drape.cut import Measures
 from models.drape.frame import Frame, Placement, clip, piecewise, row_at, sample, smooth, unit_vector
 from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, WAIST_ROW, YOKE_ROWS, SleeveCurves, TorsoCurves
-from models.person.body import TOP_COUNT, TOP_FROM, TOP_TO
+from models.person.body import TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_TO
 from models.person.limbs import LIMB_COUNT
 from models.types import Tuck
 
@@ -26,6 +26,9 @@ LENGTH_TRUST, LENGTH_LIMIT = 0.65, 0.22
 a crop top or tunic is short or long, not small or large."""
 NECK_NARROWER = 0.82
 """Necklines lie further in on a neck than in a packshot, where nothing fills them."""
+NECK_LIFT, NECK_LIFT_MOST = 0.22, 0.08
+"""A worn neckline hangs over the collarbones, which seen from the front are higher than the shoulders' line: its lowest point
+rises by this share of its depth, at most so much."""
 NECK_HALF = (0.20, 0.50)
 NECK_ABOVE = 0.02
 """The collar stands this much above the shoulder."""
@@ -51,6 +54,8 @@ COVER_LEAST = 0.04
 WRIST_MOST = 1.02
 SLEEVE_SNAP = 0.10
 """A sleeve that ends within this share of the arm's length of the worn one ends where that one does."""
+SLANT_REACH = 0.15
+"""Half width (units) of a sleeve over which the worn one's slant is carried."""
 CAP_SLEEVE = (0.10, 0.25)
 """A sleeve whose inner edge is shorter than the first is a cap sleeve with a slanting cuff; from the second on it is not."""
 CAP_SLANT = 0.12
@@ -84,7 +89,7 @@ least the second."""
 DRESS_HALF = (0.34, 1.7)
 ANKLE_MOST = 1.0
 """A dress or skirt is at most as long as to the ankles."""
-BELOW_WAIST = 0.06
+BELOW_WAIST = 0.10
 """A tucked top's grid ends this far below the waist line; what is below the line is cut off."""
 
 
@@ -100,12 +105,20 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
     neck, neck_x = _neck(frame, measures, scale, out, up)
     shoulder = _shoulder(frame, measures, scale, out, up, neck_x)
     armpit = _armpit(frame, measures, scale, up, shoulder)
-    side, middle, tucked = _side(frame, measures, scale, neck, armpit, tuck)
+    side, middle, tucked, hem_kept = _side(frame, measures, scale, neck, armpit, tuck)
     collar_in = measures.collar * scale[:, None, None]
     collar = out * collar_in[..., :1] * 0.6 + up * collar_in[..., 1:] * 0.8
+    lift = frame.over * torch.minimum(NECK_LIFT * measures.neck_depth * scale, NECK_LIFT_MOST * unit)[:, None]
     # the yoke's rows go from the shoulder's to the armpit's slope
     torso = TorsoCurves(
-        neck=neck, shoulder=shoulder, ridge=_ridge(frame, neck, shoulder, out, up), armpit=armpit, side=side, collar=collar, middle=middle
+        neck=neck,
+        shoulder=shoulder,
+        ridge=_ridge(frame, neck, shoulder, out, up),
+        armpit=armpit,
+        side=side,
+        collar=collar,
+        lift=lift,
+        middle=middle,
     )
     sleeves, sleeve_end = _sleeves(frame, measures, scale, out, shoulder, armpit)
     return Placement(
@@ -113,6 +126,7 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
         sleeves=sleeves,
         scale=scale,
         tucked=tucked,
+        hem_kept=hem_kept,
         sleeve_end=sleeve_end * measures.sleeved[:, None],
         left_on_top=torch.zeros_like(unit),
         stripped=measures.sleeved,
@@ -184,8 +198,11 @@ def _armpit(frame: Frame, measures: Measures, scale: Tensor, up: Tensor, shoulde
     return middle + across * half
 
 
-def _side(frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit: Tensor, tuck: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Side outlines (B, 2, rows, 2), the slope of every row at its middle, and whether the garment is tucked."""
+def _side(
+    frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit: Tensor, tuck: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Side outlines (B, 2, rows, 2), the slope of every row at its middle, whether the garment is tucked, and whether its hem
+    lies where the worn one's does."""
     unit = frame.unit
     down = unit_vector(frame.hip_middle - frame.middle)[0]
     level = ((armpit - frame.middle[:, None]) * down[:, None]).sum(-1)  # (B, 2) below the shoulder line
@@ -204,7 +221,8 @@ def _side(frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit:
     snapped = known & ~wants_in & ((own - frame.waist).abs() < HEM_SNAP * unit) & (tuck < 1.5)
     end = torch.where(tucked, torch.maximum(own, frame.waist + BELOW_WAIST * unit), torch.where(snapped, frame.waist, own))
     share = torch.linspace(0, 1, BODY_ROWS + 1, device=unit.device)
-    distance = level[..., None] * (1 - share) + end[:, None, None] * share  # (B, 2, rows)
+    ends = torch.where(snapped[:, None], _snapped_ends(frame, measures, scale), end[:, None].expand(-1, 2))
+    distance = level[..., None] * (1 - share) + ends[..., None] * share  # (B, 2, rows)
     distance = torch.where(dress[:, None, None], _dress_rows(frame, measures, scale, level, neck_level), distance)
     # under a waist band the outline is the lower garment's: the garment keeps the waist's width there
     seen = torch.where(tucked[:, None, None], torch.minimum(distance, frame.waist[:, None, None]), distance)
@@ -220,7 +238,18 @@ def _side(frame: Frame, measures: Measures, scale: Tensor, neck: Tensor, armpit:
     actual = (side[:, 1] - side[:, 0]).norm(dim=-1) / 2
     slope = (wanted.mean(1) / actual).clamp(*MIDDLE_SLOPE)
     yoke = slope[:, :1].expand(-1, YOKE_ROWS)
-    return side, torch.cat([yoke, slope], 1), tucked.to(unit.dtype)
+    return side, torch.cat([yoke, slope], 1), tucked.to(unit.dtype), (tucked | snapped).to(unit.dtype)
+
+
+def _snapped_ends(frame: Frame, measures: Measures, scale: Tensor) -> Tensor:
+    """Distances (B, 2) px below the shoulder line of the hem corners of a top whose hem lies on the old one's."""
+    half = row_at(frame, frame.waist[:, None, None].expand(-1, 2, 1))[2][..., 0]
+    lateral = half * torch.tensor([-1.0, 1.0], device=half.device) / frame.unit[:, None]
+    ends = sample(frame.waist_line, (lateral / WAIST_TO + 1) / 2 * (WAIST_COUNT - 1))
+    ends = torch.minimum(ends, frame.waist[:, None])
+    # the middle of the hem covers the old one's
+    middle = ends.mean(1) + measures.hem_drop * scale
+    return ends + (frame.waist - middle).clamp_min(0)[:, None]
 
 
 def _held(wanted: Tensor, body: Tensor) -> Tensor:
@@ -269,8 +298,9 @@ def _dress_half(frame: Frame, distance: Tensor, wanted: Tensor) -> Tensor:
 
 def _sleeve_length(
     frame: Frame, measures: Measures, scale: Tensor, length1: Tensor, length2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Where along the arms (B, 2) px the sleeves end, the share of the arm they cover (B,), and their edges (B, 2) px.
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Where along the arms (B, 2) px the sleeves end, the share of the arm they cover (B,), their edges (B, 2) px, and how
+    much longer than the middle the outer edge is (B, 2) px.
 
     The share is the same on both sides, however an arm is turned.
     """
@@ -282,7 +312,8 @@ def _sleeve_length(
     worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
     near = ((length - worn).abs() < SLEEVE_SNAP * arm) & (worn_end > 0.15) & (cover > SNAP_FROM)[:, None]
     outer, inner = (measures.sleeve[..., i] * scale[:, None] for i in (0, 1))
-    return torch.where(near, worn, length), cover, outer, inner
+    slant = frame.sleeve_slant * SLANT_REACH * frame.unit[:, None] * near
+    return torch.where(near, worn, length), cover, outer, inner, slant
 
 
 def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
@@ -302,7 +333,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     normal2 = torch.where(same[..., None], normal2, -normal2)
     head_out, head_in = ((tip - shoulder) * along1).sum(-1), ((armpit - shoulder) * along1).sum(-1)
     wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
-    length, cover, outer, inner = _sleeve_length(frame, measures, scale, length1, length2)
+    length, cover, outer, inner, worn_slant = _sleeve_length(frame, measures, scale, length1, length2)
     length = torch.maximum(length, head_in + 0.05 * unit)
     # widths
     half_cuff = measures.sleeve[..., 2] * scale[:, None] * 0.5 * 0.95
@@ -333,6 +364,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     # a cap sleeve has next to no inner edge: its cuff slants
     capped = ((CAP_SLEEVE[1] - inner / unit) / (CAP_SLEEVE[1] - CAP_SLEEVE[0])).clamp(0, 1)
     slant = torch.minimum(capped * (0.5 * ((head_out + outer) - (head_in + inner))).clamp_min(0), CAP_SLANT * unit)
+    slant = slant + worn_slant
     end_out = torch.maximum(length + slant, head_out + 0.1 * unit)
     end_in = torch.maximum(length - slant, head_in + 0.04 * unit)
     # a cap's edges are not drawn out much beyond their own length

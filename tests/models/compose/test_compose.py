@@ -79,7 +79,7 @@ def patch_layers(alpha_value: float) -> Layers:
 
 def drawn(scene: tuple[Picture, LabelMap, Body, Plate], alpha_value: float) -> Blend:
     picture, _, body, plate = scene
-    return blend(Scene.of(picture, plate, (True, True), CPU), patch_layers(alpha_value), torch.zeros(1), torch.zeros(1, 2), body.unit_px)
+    return blend(Scene.of(picture, plate, (True, True), CPU), patch_layers(alpha_value), torch.zeros(1), torch.zeros(1), torch.zeros(1, 2), body.unit_px)
 
 
 def test_nothing_changes_outside_the_edit_mask(scene: tuple[Picture, LabelMap, Body, Plate]) -> None:
@@ -101,7 +101,7 @@ def test_a_face_is_never_touched_even_under_a_garment(scene: tuple[Picture, Labe
     picture, labels, body, plate = scene
     layers = patch_layers(0.0)
     everywhere = dataclasses.replace(layers, torso_alpha=torch.ones(1, 1, *SIZE), sleeve_alpha=torch.ones(1, 1, *SIZE))
-    result = blend(Scene.of(picture, plate, (True, True), CPU), everywhere, torch.zeros(1), torch.zeros(1, 2), body.unit_px)
+    result = blend(Scene.of(picture, plate, (True, True), CPU), everywhere, torch.zeros(1), torch.zeros(1), torch.zeros(1, 2), body.unit_px)
     face = np.zeros(SIZE, bool)
     face[62:100, 182:203] = True
     assert (labels[face] == Label.SKIN).all()

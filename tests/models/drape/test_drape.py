@@ -46,11 +46,13 @@ def own_placement(garment: Garment) -> Placement:
             armpit=torch.stack([torso[:, ARMPIT_ROW, 1], torso[:, ARMPIT_ROW, -2]], 1),
             side=torch.stack([torso[:, ARMPIT_ROW : HEM_ROW + 1, 1], torso[:, ARMPIT_ROW : HEM_ROW + 1, -2]], 1),
             collar=torch.stack([torso[:, 0, neck] - line[:, neck], torso[:, 0, -1 - neck] - line[:, -1 - neck]], 1),
+            lift=torch.zeros(1, 2),
             middle=torch.ones(1, YOKE_ROWS + HEM_ROW - ARMPIT_ROW + 1),
         ),
         sleeves=SleeveCurves(sleeves[:, :, : SLEEVE_ROWS + 1, 1], sleeves[:, :, : SLEEVE_ROWS + 1, -2]),
         scale=torch.ones(1),
         tucked=torch.zeros(1),
+        hem_kept=torch.zeros(1),
         sleeve_end=torch.zeros(1, 2),
         left_on_top=torch.zeros(1),
         stripped=torch.ones(1),
@@ -80,7 +82,8 @@ def placed(size: tuple[int, int], measures: Measures, *, mirror: bool = False, t
 
 
 def curves(placement: Placement) -> dict[str, torch.Tensor]:
-    torso = {f.name: getattr(placement.torso, f.name) for f in dataclasses.fields(TorsoCurves) if f.name not in ("middle", "collar")}
+    names = [f.name for f in dataclasses.fields(TorsoCurves) if f.name not in ("middle", "collar", "lift")]
+    torso = {name: getattr(placement.torso, name) for name in names}
     return torso | {"outer": placement.sleeves.outer, "inner": placement.sleeves.inner}
 
 

@@ -42,6 +42,7 @@ def torso_curves(waist: float = 0.0, middle: float = 1.0, tilt: float = 0.0) -> 
         armpit=torch.stack([left[0], right[0]])[None],
         side=torch.stack([left, right])[None],
         collar=torch.tensor([[[0.0, -30.0], [0.0, -30.0]]]),
+        lift=torch.zeros(1, 2),
         middle=torch.full((1, YOKE_ROWS + BODY_ROWS + 1), middle),
     )
 
