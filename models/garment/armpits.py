@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from models.garment.halves import Half, corner, turning
+from models.garment.halves import Half, corner, line, turning
+from models.types import FloatArray
 
 ARMPIT_REACHES: Final = (0.11, 0.22)
 """Torso widths to both sides over which the outline's turn is measured at an armpit: corners, and the soft bends of dolman sleeves."""
@@ -32,6 +33,17 @@ BELOW_ARMPIT: Final = 0.3
 SLEEVELESS_PIT: Final = (0.28, 0.40, 0.60)
 """Depth of an armhole in torso widths: least, usual, most."""
 SLEEVELESS_TURN_DEG: Final = 14.0
+ARMS: Final = (0.05, 0.20)
+"""Torso widths along the outline between which underarm and side are fitted when both are straight there: JPEG fills the tip
+of a narrow armpit."""
+STRAIGHT: Final = 0.005
+"""Torso widths that four fifths of them may be off the line."""
+ARMS_CROSS: Final = 0.2
+"""Sine of the angle between them, at least."""
+ARMS_MOVE: Final = 0.12
+"""Torso widths that this may move an armpit, upwards."""
+NEAR_ENOUGH: Final = 0.025
+"""Torso widths within which the corner that the closest surroundings tell is better."""
 CORNER_REACH: Final = 0.09
 CORNER_MOVE: Final = 0.06
 """Torso widths: how much of the outline tells the corner of an armpit, and how far that may move it."""
@@ -96,5 +108,33 @@ def bare_armpit(half: Half, width: float, tip: int) -> int:
 def with_corner(half: Half, armpit: int, width: float) -> Half:
     """`half` whose point `armpit` is the sharp corner that its surroundings point at."""
     points = half.points.copy()
-    points[armpit] = corner(half, armpit, max(6, round(CORNER_REACH * width)), CORNER_MOVE * width)
+    near = corner(half, armpit, max(6, round(CORNER_REACH * width)), CORNER_MOVE * width)
+    far = _far_corner(half, armpit, width)
+    points[armpit] = far if far is not None and np.hypot(*(far - near)) > NEAR_ENOUGH * width else near
     return Half(points)
+
+
+def _far_corner(half: Half, armpit: int, width: float) -> FloatArray | None:
+    """(2,) where the underarm and the side would meet if both ran on straight, or None where they are not straight."""
+    near, far = (round(share * width) for share in ARMS)
+    arms = half.points[max(0, armpit - far) : max(0, armpit - near)], half.points[armpit + near : armpit + far]
+    if min(len(arm) for arm in arms) < (far - near) // 2:
+        return None
+    fitted = []
+    for arm in arms:
+        middle, along = line(arm)
+        off = np.abs((arm - middle) @ np.array([-along[1], along[0]], np.float32))
+        # bumps aside
+        middle, along = line(arm[off <= max(0.5, 2 * float(np.median(off)))])
+        off = np.abs((arm - middle) @ np.array([-along[1], along[0]], np.float32))
+        if np.percentile(off, 80) > STRAIGHT * width:
+            return None
+        fitted.append((middle, along))
+    (a, u), (b, v) = fitted
+    cross = float(u[0] * v[1] - u[1] * v[0])
+    if abs(cross) < ARMS_CROSS:
+        return None
+    met = a + float((b - a)[0] * v[1] - (b - a)[1] * v[0]) / cross * u
+    step = met - half.points[armpit]
+    within = float(np.hypot(*step)) < ARMS_MOVE * width and step[1] < 0
+    return np.asarray(met, np.float32) if within else None
