@@ -8,20 +8,40 @@ import cv2
 import numpy as np
 
 from models.garment.maskops import dilated, disk, eroded
+from models.garment.scale import WORK_SIDE, to_work
 from models.types import BoolArray, FloatArray, Picture
 
 RING_PX: Final = 3
 """Width of the ring inside the outline that shows mixed colours (antialiasing, JPEG), px of 1024."""
+LARGE: Final = 1.5
+"""Pictures longer than this many working sizes are filled at the working size."""
 
 
 def recolour_edge(picture: Picture, mask: BoolArray, ring_px: int = RING_PX) -> Picture:
-    """`picture` (H, W, 3) whose pixels outside `mask`, or within `ring_px` of its outline, are filled from inside."""
+    """`picture` (H, W, 3) whose pixels outside `mask`, or within `ring_px` (px of 1024) of its outline, are filled from inside.
+
+    The fill is smooth: of large pictures it is found at the working size.
+    """
+    if max(mask.shape) <= LARGE * WORK_SIDE:
+        return np.where((core := _core(mask, ring_px))[..., None], picture, _filled(picture, core))
+    small = to_work(picture)
+    core = _core(to_work(mask.astype(np.float32)) > 0.5, ring_px)
+    size = (mask.shape[1], mask.shape[0])
+    filled = np.asarray(cv2.resize(_filled(small, core), size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    full = np.asarray(cv2.resize(core.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST), np.uint8) > 0
+    return np.where(full[..., None], picture, filled)
+
+
+def _core(mask: BoolArray, ring_px: int) -> BoolArray:
+    """(H, W) the cloth that shows no ground."""
     inner = eroded(mask, disk(2 * ring_px + 1))
     # parts thinner than the ring (straps, lace) keep their middle
     thin = mask & ~dilated(inner, disk(2 * ring_px + 3))
-    core = inner | eroded(thin, disk(3))
-    filled = pull_push(picture.astype(np.float32), core)
-    return np.where(core[..., None], picture, np.clip(filled + 0.5, 0, 255).astype(np.uint8))
+    return inner | eroded(thin, disk(3))
+
+
+def _filled(picture: Picture, core: BoolArray) -> Picture:
+    return np.asarray(np.clip(pull_push(picture.astype(np.float32), core) + 0.5, 0, 255), np.uint8)
 
 
 def pull_push(values: FloatArray, known: BoolArray) -> FloatArray:

@@ -29,7 +29,7 @@ RIVAL_SHARE: Final = 0.30
 """A second piece of this share of the first means several garments."""
 SMALLEST: Final = 0.01
 """Share of the picture under which nothing worth wearing is seen."""
-BORDER_CONTACT: Final = (0.25, 0.45)
+BORDER_CONTACT: Final = (0.25, 0.24)
 """Share of the garment's own width (top, bottom) or height (sides) that may run along the picture's border."""
 OPAQUE: Final = 0.97
 """An alpha channel that covers more than this, or all four corners, is no cut-out."""

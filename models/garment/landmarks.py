@@ -27,6 +27,8 @@ TORSO_ROWS: Final = (0.45, 0.8)
 BODICE_ROWS: Final = (0.15, 0.55)
 CHEST_OVER_WAIST: Final = 1.1
 """Shares of a dress's height between which its waist lies, from maxi to mini; and the chest's width over the waist's."""
+LONGEST: Final = 5.5
+"""Armpit widths from the neck to the hem of the longest dress."""
 STRAP_SHARE: Final = 1 / 7
 SIDE_ROWS: Final = 9
 DRESS_ROWS: Final = 17
@@ -84,9 +86,17 @@ def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half], *, dress
         left, right = (_without_collar(m, half, width, armpits is not None) for m, half in zip(marks, pair, strict=True))
     left, right = _agreed(pair, (left, right), width, ("shoulder",) if dress else ("shoulder", "hem"))
     _check(pair, (left, right), width)
+    _check_slender(pair, (left, right), width)
     shoulder = [float(np.hypot(*(h.points[m.shoulder] - h.points[m.neck]))) for h, m in zip(pair, (left, right), strict=True)]
     straps = armpits is None and max(shoulder) < STRAP_SHARE * width
     return UpperMarks(pair, (left, right), armpits is not None, straps, width, armpits[1] if armpits else 0.0)
+
+
+def _check_slender(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float) -> None:
+    """Raises GarmentNotReadable when the garment is too long for its armpit width."""
+    tall = float(np.mean([half.y[m.hem] - half.y[m.neck] for half, m in zip(pair, marks, strict=True)]))
+    if tall > LONGEST * width:
+        raise GarmentNotReadable("The garment is too narrow for its length; it may be folded lengthwise: lay it out flat, front up.")
 
 
 def _check(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float) -> None:

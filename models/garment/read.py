@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -24,13 +25,17 @@ from models.types import BoolArray, Category, GarmentReading, LabelMap, Notice, 
 
 UNSURE_CATEGORY: Final = 0.6
 """A found category under this score is told to the caller."""
+SURE_CATEGORY: Final = 0.9
+DOUBTFUL: Final = 0.6
+"""When the outline shows another category than the given one this surely, the caller is told, and the confidence is so much less."""
 LEAST_SYMMETRY: Final = 0.87
 LOWER_SYMMETRY: Final = 0.8
 """Lower garments are less alike: wrapped skirts, legs laid apart."""
 FULL_SYMMETRY: Final = 0.96
 """Share of a garment that its mirror image covers: below the first it lies folded or askew, from the second all is well."""
 FOLDED: Final = 0.94
-"""Share of its bounding box that only a folded garment fills."""
+FOLDED_LOWER: Final = 0.97
+"""Share of its bounding box that only a folded garment fills: a top or dress, a straight skirt."""
 NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "a lower garment", Category.DRESS: "a dress"}
 
 
@@ -43,10 +48,15 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
     """
     work = to_work(picture)
     isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
-    found, score = (category, 1.0) if category is not None else find_category(isolated.mask)
-    if found is Category.LOWER:
-        return _read_lower(picture, work, isolated, score)
-    return _read_upper(picture, work, isolated, found, score)
+    seen, score = find_category(isolated.mask)
+    found = seen if category is None else category
+    read = _read_lower(picture, work, isolated, score) if found is Category.LOWER else _read_upper(picture, work, isolated, found, score)
+    if category is None:
+        return read
+    if category is seen or score < SURE_CATEGORY:
+        return replace(read, category_score=1.0, notices=())
+    doubt = Notice("category-doubtful", f"Read as {NAMES[category]} as asked, but it looks like {NAMES[seen]}: check the category.")
+    return replace(read, category_score=1.0, confidence=read.confidence * DOUBTFUL, notices=(doubt,))
 
 
 def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:
@@ -61,6 +71,8 @@ def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_sc
     band = find_waistband(frame.upright_picture(work), mask, outline.marks.waist_corners(frame.axis_x))
     alpha = to_picture(cloth, shape)
     full = alpha >= MASK_FROM
+    if fullness(mask) > FOLDED_LOWER:
+        raise GarmentNotReadable("The garment looks folded: lay it out flat so that waist, sides and hems show.")
     inner_back = to_picture(frame.back(inner_back_over(soft, band)), shape)
     return GarmentReading(
         rgb=recolour_edge(picture, full),
