@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -44,34 +45,25 @@ class Coordinates:
     below_waist: FloatArray
     """px below the waist line along the trunk, negative above it; NO_WAIST where the waist is not known."""
 
+    def resized(self, size: tuple[int, int]) -> Self:
+        """The same for the pixels of a picture of `size` (h, w) that shows the whole photo."""
+        if self.across.shape == size:
+            return self
+        full = (size[1], size[0])
 
-def locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:
-    """Coordinates of the pixels of a picture of `size` (h, w) that shows the whole photo of `photo_size` (H, W).
+        def planes(stack: FloatArray) -> FloatArray:
+            return enlarge(stack, full) if stack.ndim == 2 else np.stack([enlarge(plane, full) for plane in stack])
 
-    They run smoothly over a body: large pictures are located at a reduced size and interpolated.
+        return type(self)(**{f.name: planes(getattr(self, f.name)) for f in fields(self)})
+
+
+def locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int]) -> Coordinates:
+    """Coordinates of the pixels of a photo of `size` (H, W).
+
+    They run smoothly over a body: in large photos they are computed at a reduced size and interpolated.
     """
     step = max(1, round(max(size) / EXACT_LONG_SIDE_PX))
-    if step == 1:
-        return _locate(body, bare, size, photo_size)
-    coarse = _locate(body, bare, (-(-size[0] // step), -(-size[1] // step)), photo_size)
-    full = (size[1], size[0])
-
-    def planes(stack: FloatArray) -> FloatArray:
-        return np.stack([enlarge(plane, full) for plane in stack])
-
-    return Coordinates(
-        reach=planes(coarse.reach),
-        lateral=planes(coarse.lateral),
-        place=planes(coarse.place),
-        leg_reach=planes(coarse.leg_reach),
-        leg_lateral=planes(coarse.leg_lateral),
-        leg_place=planes(coarse.leg_place),
-        across=enlarge(coarse.across, full),
-        over=enlarge(coarse.over, full),
-        from_nose=enlarge(coarse.from_nose, full),
-        below_shoulders=enlarge(coarse.below_shoulders, full),
-        below_waist=enlarge(coarse.below_waist, full),
-    )
+    return _locate(body, bare, (-(-size[0] // step), -(-size[1] // step)), size).resized(size)
 
 
 def _locate(body: Body, bare: tuple[BareLeg, BareLeg], size: tuple[int, int], photo_size: tuple[int, int]) -> Coordinates:

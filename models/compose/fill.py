@@ -10,7 +10,7 @@ from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import bare_and_layer
 from models.compose.worn import Off, Worn
-from models.masks import AnyMask, blur, close, enlarge, ramp, reduce, shrink, steep
+from models.masks import AnyMask, blur, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
 from models.person.body import ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, Body
 from models.types import FloatArray, Label, Picture
 
@@ -49,17 +49,16 @@ GRAIN = 2.2
 """Grey levels of noise on fills, or they look painted."""
 
 
-def fill_in(
-    photo: Picture, worn: Worn, small_where: Coordinates, body: Body, removed: FloatArray, off: Off
-) -> tuple[FloatArray, FloatArray]:
+def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Off) -> tuple[FloatArray, FloatArray]:
     """Skin, under-layer, the clothes that stay, or ground: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1.
 
-    `small_where`: coordinates at the reduced size (`reduced_size`). The outlines between the fills are the photo's own size.
+    The outlines between them are the photo's own size.
     """
     parse, where = worn.parse, worn.where
     height, width = parse.labels.shape
-    rows, columns = small_where.across.shape
-    size, scale = (columns, rows), columns / width
+    scale = min(1.0, FILL_LONG_SIDE_PX / max(height, width))
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    small_where = where.resized((size[1], size[0]))
     unit = body.unit_px * scale
     q = parse.probabilities
     small = reduce(photo, size)
@@ -73,21 +72,21 @@ def fill_in(
     ground = pull_push(small, (background_weight(seen, reduce(worn.cloth(off), size) > 0.5, NEAR_CLOTH * unit) * clean).astype(np.float32))
     # right beside the hole the ground is taken as it is, unless it may be cloth: no ghost of the old outline
     step = small - ground
-    joins = (seen > 0) & clean & (np.abs(step).max(-1) < GROUND_LIKE)
+    joins = (seen > 0) & clean & (strongest(step) < GROUND_LIKE)
     if joins.any():
         ground = ground + pull_push(step, joins.astype(np.float32))
     ground = enlarge(ground, (width, height))
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
-    arms = ramp(where.reach.min(0), 1.0 + edge, 1.0 - edge) * (1 - steep(q[Label.LOWER])) * off.top
+    arms = ramp(nearer(where.reach), 1.0 + edge, 1.0 - edge) * (1 - steep(q[Label.LOWER])) * off.top
     trunk = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=True)
-    legs = ramp(where.leg_reach.min(0), 1.0 + edge, 1.0 - edge)
+    legs = ramp(nearer(where.leg_reach), 1.0 + edge, 1.0 - edge)
     hips = _trunk_mask(body, (width, height), _hip_row(body), bare=True) if off.bottom else trunk
     if off.bottom:
         trunk = np.maximum(hips, legs)
-    nearer = np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0])
-    thighs = ramp(nearer, LAYER_TO, LAYER_TO + LAYER_EDGE) * legs * (1 - hips)
+    along = np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0])
+    thighs = ramp(along, LAYER_TO, LAYER_TO + LAYER_EDGE) * legs * (1 - hips)
     chest = np.maximum(_chest(where), arms * (1 - trunk)) if off.top else arms * (1 - trunk)
     skin = np.maximum(chest, thighs)
     on_body = layer + (bare - layer) * skin[..., None]
@@ -108,7 +107,7 @@ def fill_in(
         # what is seen above the waist line goes on a little below it
         small_below = small_where.below_waist / body.unit_px
         above = (labels != Label.LOWER) & (labels != Label.BACKGROUND) & (small_below > -ABOVE_FROM) & (small_below < 0)
-        above &= (small_where.reach.min(0) > ARM_CLEAR) & ((labels == Label.UPPER) | (labels == Label.SKIN))
+        above &= (nearer(small_where.reach) > ARM_CLEAR) & ((labels == Label.UPPER) | (labels == Label.SKIN))
         if (above * clean).sum() > LOWER_LEAST_PX:
             share = ramp(where.below_waist / body.unit_px, *ABOVE_TO) * (1 - arms)
             on_body += (filled(shrink(above, 1)) - on_body) * share[..., None]
@@ -121,12 +120,6 @@ def fill_in(
     return (fill + grain[..., None]).astype(np.float32), (skin * body_share).astype(np.float32)
 
 
-def reduced_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(h, w) at which the fills of a photo of `size` (H, W) are computed."""
-    scale = min(1.0, FILL_LONG_SIDE_PX / max(size))
-    return max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
-
-
 def _hip_row(body: Body) -> int:
     """How many measured rows lie above the thighs: the trunk ends a little below the hip joints."""
     down = (body.trunk_px + HIPS_TO * body.unit_px) / (ROW_SPAN * body.unit_px)
@@ -137,7 +130,7 @@ def _chest(where: Coordinates) -> FloatArray:
     """(H, W) 0..1: where a trunk is bare: above a bandeau's upper edge, and round raised upper arms."""
     edge = -CHEST_DEPTH * np.clip(1.15 - (np.abs(where.across) / CHEST_HALF) ** 4, 0.6, 1)
     shoulders = ramp(where.reach, AXILLA[1], AXILLA[0]) * ramp(where.place, 0.75, 0.55)
-    bare: FloatArray = np.maximum(ramp(where.over, edge - 0.006, edge + 0.006), shoulders.max(0))
+    bare: FloatArray = np.maximum(ramp(where.over, edge - 0.006, edge + 0.006), larger(shoulders))
     return bare
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.compose.remove import ARM_FROM
 from models.compose.worn import Off, Worn
-from models.masks import blur, grow, ramp, steep
+from models.masks import blur, grow, larger, ramp, steep
 from models.types import BoolArray, Category, FloatArray, Label
 
 HAIR_DOWN_TO = -0.75
@@ -48,13 +48,13 @@ def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> 
     hair = steep(q[Label.HAIR]) * (where.over > HAIR_DOWN_TO)
     skin = steep(q[Label.SKIN])
     head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep(q[Label.SKIN] + q[Label.HAIR]))
-    bare = np.maximum(hands.max(0) * skin, blur(np.asarray(forearms), 2) * skin)
+    bare = np.maximum(larger(hands) * skin, blur(np.asarray(forearms), 2) * skin)
     torso = np.maximum(head, bare)
     none = np.zeros_like(skin)
     if drawn is Category.UPPER:
         return Front(torso, head, np.asarray(hands * skin, np.float32), none)
     # what touches is added before it is steepened, or the garment would shine through between a hand and its bag
-    on_arm = np.maximum(hands.max(0), blur(np.asarray(forearms), 2))
+    on_arm = np.maximum(larger(hands), blur(np.asarray(forearms), 2))
     held = q[Label.SKIN] * on_arm + np.where(_held(worn), q[Label.OTHER], 0)
     if drawn is Category.DRESS:
         return Front(np.maximum(torso, steep(held)), head, np.asarray(hands * skin, np.float32), none)

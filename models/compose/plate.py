@@ -14,7 +14,7 @@ import numpy as np
 
 from models.compose.bare_legs import bare_leg
 from models.compose.coordinates import locate
-from models.compose.fill import EDGE, fill_in, reduced_size
+from models.compose.fill import EDGE, fill_in
 from models.compose.front import catches, in_front
 from models.compose.remove import removal
 from models.compose.worn import Off, in_two_pieces, pockets
@@ -69,12 +69,12 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     """Takes the old clothes `off` `photo` (H, W, 3) and measures what lies before a garment of category `drawn`."""
     size = (photo.shape[0], photo.shape[1])
     legs = (bare_leg(parse.labels, body.legs[0]), bare_leg(parse.labels, body.legs[1]))
-    worn = in_two_pieces(parse, body, locate(body, legs, size, size))
+    worn = in_two_pieces(parse, body, locate(body, legs, size))
     if off.bottom:
         worn = pockets(photo, worn)
     where, q = worn.where, worn.parse.probabilities
     removed = removal(photo, worn, body, off)
-    fill, skin_fill = fill_in(photo, worn, locate(body, legs, reduced_size(size), size), body, removed, off)
+    fill, skin_fill = fill_in(photo, worn, body, removed, off)
     mixed = photo + (fill - photo) * removed[..., None]
     plate = np.where(removed[..., None] > 0, np.clip(np.rint(mixed), 0, 255), photo).astype(np.uint8)
     edge = EDGE / body.unit_px

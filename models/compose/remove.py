@@ -7,7 +7,7 @@ import numpy as np
 
 from models.compose.pull_push import pull_push
 from models.compose.worn import Off, Worn
-from models.masks import AnyMask, blur, close, enlarge, grow, opened, ramp, reduce, shrink, steep
+from models.masks import AnyMask, blur, close, enlarge, grow, nearer, opened, ramp, reduce, shrink, steep, strongest
 from models.person.body import Body
 from models.types import BoolArray, FloatArray, Label, PersonParse, Picture
 
@@ -76,7 +76,7 @@ def _removed(photo: Picture, worn: Worn, body: Body, label: Label) -> FloatArray
     old = blur(grow((q > CLOTH_FROM) & (grow(cloth, 2) > 0), rim), 0.35 * rim)
     # skin beside cloth: its shadow and the cloth's rim are redrawn with the limb
     reach, place = (where.reach, where.place) if label == Label.UPPER else (where.leg_reach, where.leg_place)
-    beside = blur(grow(cloth, BESIDE_RIMS * rim), rim) * ((reach.min(0) < BESIDE_REACH) & (worn.parse.labels == Label.SKIN))
+    beside = blur(grow(cloth, BESIDE_RIMS * rim), rim) * ((nearer(reach) < BESIDE_REACH) & (worn.parse.labels == Label.SKIN))
     for limb_reach, limb_place in zip(reach, place, strict=True):
         beside *= 1 - ramp(limb_place, *HAND_FROM) * (limb_reach < HAND_REACH)
     return np.asarray(np.maximum(np.maximum(old, beside), _left_out(photo, worn.parse, body, cloth, label, rim)), np.float32)
@@ -111,8 +111,8 @@ def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, 
     quarter = (max(2, size[0] // 4), max(2, size[1] // 4))
     weight = background_weight(shrink(parse.probabilities[Label.BACKGROUND] > 0.9, rim), cloth, REST_REACH * body.unit_px)
     ground = enlarge(pull_push(reduce(photo, quarter), reduce(weight, quarter)), size)
-    differs = blur(np.abs(photo - ground).max(-1), 1.0) > REST_CONTRAST
-    alike = np.abs(photo - np.median(photo[worn], 0)).max(-1) < REST_LIKENESS
+    differs = blur(strongest(photo - ground), 1.0) > REST_CONTRAST
+    alike = strongest(photo - np.median(photo[worn], 0).astype(np.float32)) < REST_LIKENESS
     near = (labels == Label.BACKGROUND) & (grow(cloth, REST_REACH * body.unit_px) > 0)
     rest = opened(close(near & differs & alike, 4), 1)
     return np.asarray(blur(grow(rest, 3), 1.5) * ((labels != Label.SKIN) & (labels != Label.HAIR)), np.float32)

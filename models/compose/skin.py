@@ -7,7 +7,7 @@ import numpy as np
 
 from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
-from models.masks import blur, ramp, shrink
+from models.masks import blur, larger, nearer, ramp, shrink, strongest
 from models.person.body import Body
 from models.types import BoolArray, FloatArray, Label, LabelMap
 
@@ -59,9 +59,9 @@ def bare_and_layer(
     skin: FloatArray = blur(local, max(1.0, 0.05 * unit)) * LOCAL_SHARE + tone * (1 - LOCAL_SHARE)
     chin_y = float((body.chin - body.middle) @ body.over / body.unit_px)
     shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.08)
-    reach, leg_reach = where.reach.min(0), where.leg_reach.min(0)
-    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48) * ramp(where.place.max(0), *ARM_FROM)
-    on_leg = ramp(leg_reach, 1.06, 0.94) * ramp(where.leg_place.max(0), *LEG_FROM)
+    reach, leg_reach = nearer(where.reach), nearer(where.leg_reach)
+    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48) * ramp(larger(where.place), *ARM_FROM)
+    on_leg = ramp(leg_reach, 1.06, 0.94) * ramp(larger(where.leg_place), *LEG_FROM)
     light: FloatArray = shade + (leg_shade(leg_reach) - shade) * on_leg
     light = blur(light + (limb_shade(reach) - light) * on_arm, max(0.6, 0.012 * unit))[..., None]
     bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
@@ -83,7 +83,7 @@ def bare_and_layer(
 def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, unit: float) -> FloatArray:
     """The fill `bare` (h, w, 3), brought to the colour of the `seen` skin beside it: no step where the old cloth ended."""
     off = np.log((small + 4) / (bare + 4))
-    trusted = shrink(seen & (np.abs(off).max(-1) < JOIN_LIMIT), 1)
+    trusted = shrink(seen & (strongest(off) < JOIN_LIMIT), 1)
     if trusted.sum() < SKIN_LEAST_PX:
         return bare
     carried = pull_push(off.astype(np.float32), trusted.astype(np.float32))

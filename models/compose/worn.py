@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from models.compose.coordinates import Coordinates
-from models.masks import blur, opened, ramp
+from models.masks import blur, nearer, opened, ramp
 from models.person.body import Body
 from models.types import FloatArray, Label, PersonParse, Picture
 
@@ -101,6 +101,6 @@ def _one_piece(parse: PersonParse, body: Body, where: Coordinates) -> bool:
     if body.waist_known or parse.waist_gain > DRESS_GAIN:
         return False
     down = where.below_shoulders / body.trunk_px - 1
-    corridor = (down > SKIRT_FROM) & (down < SKIRT_TO) & (np.abs(where.across) < SKIRT_HALF) & (where.reach.min(0) > 1)
+    corridor = (down > SKIRT_FROM) & (down < SKIRT_TO) & (np.abs(where.across) < SKIRT_HALF) & (nearer(where.reach) > 1)
     corridor &= parse.labels != Label.BACKGROUND
     return bool(corridor.any()) and float((parse.labels[corridor] == Label.UPPER).mean()) > SKIRT_LEAST
