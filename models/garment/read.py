@@ -16,6 +16,7 @@ from models.garment.isolate import MASK_FROM, Isolated, isolate_work
 from models.garment.landmarks import DRESS_ROWS, SIDE_ROWS, find_marks
 from models.garment.lower import LowerOutline, find_lower_marks
 from models.garment.neckline import find_neckline, inner_back_of
+from models.garment.puffed import with_open_seams
 from models.garment.scale import to_picture, to_work, work_factor
 from models.garment.shade import without_shade
 from models.garment.upper import UpperOutline
@@ -98,6 +99,9 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category: C
     mask = open_gaps(soft > 0.5)
     dress = category is Category.DRESS
     marks = find_marks(mask, frame.axis_x, halves(mask, frame.axis_x), dress=dress)
+    opened = with_open_seams(mask, marks, frame.axis_x) if dress else None
+    if opened is not None:
+        marks = find_marks(opened, frame.axis_x, halves(opened, frame.axis_x), dress=dress)
     outline = UpperOutline(frame, marks, work.shape[:2], shape, DRESS_ROWS if dress else SIDE_ROWS)
     upright = frame.upright_picture(work)
     waist = find_waist(upright, marks, frame.axis_x) if dress else None
