@@ -20,14 +20,14 @@ from models.compose.remove import ARM_FROM
 from models.compose.trim import strip_zone, torso_zone, trim
 from models.types import FloatArray, Picture
 
-TORSO_ROUND = 0.16
+TORSO_ROUND = 0.10
 """Darkening at the torso's outline: the body is round."""
 SLEEVE_ROUND = 0.20
 CONTACT_REACH = 0.03
 """Contact shadows on the skin reach this many units ..."""
 CONTACT_DEPTH = 0.22
 """... and darken it by at most this share."""
-SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.22
+SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.14
 """Shadow of an arm or sleeve on the torso beside it."""
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""

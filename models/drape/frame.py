@@ -37,8 +37,6 @@ class Frame:
     """(B, 2, 2, LIMB_COUNT) px from the bones to the silhouette, outward and inward, negative where unseen."""
     sleeve_end: Tensor
     """(B, 2)."""
-    sleeve_slant: Tensor
-    """(B, 2)."""
     hip_middle: Tensor
     leg_joints: Tensor
     """(B, 2, 4, 2)."""
@@ -77,7 +75,6 @@ class Frame:
             radius=one(np.stack([a.radius for a in body.arms])),
             arm_outline=one(np.stack([a.outline for a in body.arms])),
             sleeve_end=one([a.sleeve_end for a in body.arms]),
-            sleeve_slant=one([a.sleeve_slant for a in body.arms]),
             hip_middle=one(body.hip_middle),
             leg_joints=one(np.stack([leg.joints for leg in body.legs])),
             leg_radius=one(np.stack([leg.radius for leg in body.legs])),

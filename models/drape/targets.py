@@ -16,17 +16,17 @@ from models.person.body import TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_T
 from models.person.limbs import LIMB_COUNT
 from models.types import Tuck
 
-SCALE_SLEEVED, SCALE_SLEEVELESS, SCALE_STRAPS = 0.91, 1.02, 0.92
+SCALE_SLEEVED, SCALE_SLEEVELESS, SCALE_STRAPS = 0.88, 1.02, 0.92
 """Armpit width of the picture's garment on the body, in units. Packshots show sleeved garments wider at the armpit
 (cloth of the sleeve bunches there) than sleeveless ones."""
-LENGTH_USUAL = 1.23
+LENGTH_USUAL = 1.20
 """A top of usual length reaches this many trunk lengths from the neck points to the hem."""
 LENGTH_TRUST, LENGTH_LIMIT = 0.65, 0.22
 """How much the length says of the scale (in logarithms, against the armpit width), and the most it may change it:
 a crop top or tunic is short or long, not small or large."""
 NECK_NARROWER = 0.82
 """Necklines lie further in on a neck than in a packshot, where nothing fills them."""
-NECK_LIFT, NECK_LIFT_MOST = 0.22, 0.08
+NECK_LIFT, NECK_LIFT_MOST = 0.26, 0.08
 """A worn neckline hangs over the collarbones, which seen from the front are higher than the shoulders' line: its lowest point
 rises by this share of its depth, at most so much."""
 NECK_HALF = (0.20, 0.50)
@@ -45,7 +45,7 @@ EASE = 1.10
 """A garment's side stands off the worn outline by at most this factor."""
 HELD_TO, OVER_OUTLINE = (1.03, 1.10), 1.012
 """... but garments up to the first factor wider than the outline lie on it (times the last), from the second on they stand off."""
-MIDDLE_SLOPE = (0.80, 1.15)
+MIDDLE_SLOPE = (0.80, 1.0)
 SLEEVE_COVER = ((0.36, 0.70, 1.0, 1.55), (0.0, 0.235, 0.46, 1.0))
 """Straight length of a sleeve in units -> share of the arm that it covers: some is spent on the shoulder above the
 joint, and a hanging sleeve is slacker than a flat one. The middle two were measured on sleeves seen both ways; from the
@@ -54,8 +54,6 @@ COVER_LEAST = 0.04
 WRIST_MOST = 1.02
 SLEEVE_SNAP = 0.10
 """A sleeve that ends within this share of the arm's length of the worn one ends where that one does."""
-SLANT_REACH = 0.15
-"""Half width (units) of a sleeve over which the worn one's slant is carried."""
 CAP_SLEEVE = (0.10, 0.25)
 """A sleeve whose inner edge is shorter than the first is a cap sleeve with a slanting cuff; from the second on it is not."""
 CAP_SLANT = 0.12
@@ -298,9 +296,8 @@ def _dress_half(frame: Frame, distance: Tensor, wanted: Tensor) -> Tensor:
 
 def _sleeve_length(
     frame: Frame, measures: Measures, scale: Tensor, length1: Tensor, length2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Where along the arms (B, 2) px the sleeves end, the share of the arm they cover (B,), their edges (B, 2) px, and how
-    much longer than the middle the outer edge is (B, 2) px.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Where along the arms (B, 2) px the sleeves end, the share of the arm they cover (B,), and their edges (B, 2) px.
 
     The share is the same on both sides, however an arm is turned.
     """
@@ -312,8 +309,7 @@ def _sleeve_length(
     worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
     near = ((length - worn).abs() < SLEEVE_SNAP * arm) & (worn_end > 0.15) & (cover > SNAP_FROM)[:, None]
     outer, inner = (measures.sleeve[..., i] * scale[:, None] for i in (0, 1))
-    slant = frame.sleeve_slant * SLANT_REACH * frame.unit[:, None] * near
-    return torch.where(near, worn, length), cover, outer, inner, slant
+    return torch.where(near, worn, length), cover, outer, inner
 
 
 def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
@@ -333,7 +329,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     normal2 = torch.where(same[..., None], normal2, -normal2)
     head_out, head_in = ((tip - shoulder) * along1).sum(-1), ((armpit - shoulder) * along1).sum(-1)
     wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
-    length, cover, outer, inner, worn_slant = _sleeve_length(frame, measures, scale, length1, length2)
+    length, cover, outer, inner = _sleeve_length(frame, measures, scale, length1, length2)
     length = torch.maximum(length, head_in + 0.05 * unit)
     # widths
     half_cuff = measures.sleeve[..., 2] * scale[:, None] * 0.5 * 0.95
@@ -364,7 +360,6 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     # a cap sleeve has next to no inner edge: its cuff slants
     capped = ((CAP_SLEEVE[1] - inner / unit) / (CAP_SLEEVE[1] - CAP_SLEEVE[0])).clamp(0, 1)
     slant = torch.minimum(capped * (0.5 * ((head_out + outer) - (head_in + inner))).clamp_min(0), CAP_SLANT * unit)
-    slant = slant + worn_slant
     end_out = torch.maximum(length + slant, head_out + 0.1 * unit)
     end_in = torch.maximum(length - slant, head_in + 0.04 * unit)
     # a cap's edges are not drawn out much beyond their own length

@@ -145,14 +145,12 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         index = (SHOULDERS[order[k]], ELBOWS[order[k]], WRISTS[order[k]])
         radius = limb_radius(labels, joints, usual_radius(ARM_RADII, unit), unit)
         own_labels = (Label.SKIN, Label.UPPER)
-        sleeve_end, slant = cloth_end(labels, joints, radius, (Label.UPPER,), (-1, 1)[k] * right)
         arms.append(
             Arm(
                 joints=joints,
                 radius=radius,
                 outline=limb_outline(labels, joints, (-1, 1)[k] * right, own_labels, ARM_OUTLINE_TO * unit, 0.006 * unit, None),
-                sleeve_end=sleeve_end,
-                sleeve_slant=slant,
+                sleeve_end=cloth_end(labels, joints, radius, (Label.UPPER,)),
                 in_front=bool(pose.depth[index[2]] < depth),
                 visible=bool(pose.visibility[index[1]] > ELBOW_VISIBLE),
             )
@@ -233,7 +231,7 @@ def _legs(
                 joints=joints[k],
                 radius=radius,
                 outline=outline,
-                cloth_end=cloth_end(labels, joints[k], radius, (Label.LOWER, Label.UPPER), sign * outward)[0],
+                cloth_end=cloth_end(labels, joints[k], radius, (Label.LOWER, Label.UPPER)),
                 in_front=near[k] <= near[1 - k],
                 visible=seen[k],
             )

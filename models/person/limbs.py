@@ -29,10 +29,8 @@ HAND_REACH, HAND_END = 1.35, 1.6
 """A hand is this much wider than the wrist, and this much longer than the way to the finger's base."""
 ARM_NEAR = 1.2
 """Closer to an arm's bones than this many of its half widths, what is seen is the arm, not the leg behind it."""
-EDGE_LINES, EDGE_SEEN = 9, 0.75
-"""The edge of cloth on a limb is looked for along so many lines, out to this share of its half width ..."""
-EDGE_WITHIN, EDGE_LEAST, EDGE_SLANT = 0.35, 5, 0.7
-"""... and its slant taken from those that find it this near (places) to the whole's, if so many do; it is at most the last."""
+END_FINE = 6
+"""The end of the cloth on a limb is looked for at so many times as many places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,6 @@ class Arm:
     """(2, LIMB_COUNT) px from the bone to the silhouette, away from the trunk and towards it; negative where unseen."""
     sleeve_end: float
     """0..2: where the worn sleeve ends on the arm; 0 without sleeve."""
-    sleeve_slant: float
-    """px that the worn sleeve's edge runs down the arm for each px away from the trunk."""
     in_front: bool
     """True when the forearm is nearer to the camera than the trunk."""
     visible: bool
@@ -207,31 +203,14 @@ def steadied(profile: FloatArray) -> FloatArray:
     return np.where(seen, middle, -1.0).astype(np.float32)
 
 
-def cloth_end(labels: LabelMap, joints: FloatArray, radius: FloatArray, cloth: Sequence[Label], outward: FloatArray) -> tuple[float, float]:
-    """The place on the limb (0..2) that best parts cloth above from skin below, and the slant of the cloth's edge.
-
-    The slant is the px it runs down the limb for each px `outward` across it.
-    """
-    points, _ = across(joints)
-    normal = outward_normals(joints, outward)
-    share = np.linspace(-EDGE_SEEN, EDGE_SEEN, EDGE_LINES)
-    seen = look_up(labels, points[:, None] + normal[:, None] * (share[None, :] * radius[:, None])[..., None])
-    gain = np.isin(seen, cloth).astype(float) - (seen == Label.SKIN)
-
-    def best(values: FloatArray) -> np.ndarray:
-        balance = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, 0)])
-        # best split: cloth before, skin after
-        return np.asarray((balance - (balance[-1] - balance)).argmax(0))
-
-    places = np.linspace(0, 2, LIMB_COUNT + 1)
-    end = float(places[int(best(gain.sum(1, keepdims=True))[0])])
-    lines = places[best(gain)]
-    near = np.abs(lines - end) < EDGE_WITHIN
-    if near.sum() < EDGE_LEAST or end in (0.0, 2.0):
-        return end, 0.0
-    length = float(np.linalg.norm(joints[2] - joints[1] if end > 1 else joints[1] - joints[0]))
-    offset = share * float(np.interp(end, PLACES, radius))
-    i, j = np.triu_indices(EDGE_LINES, 2)
-    both = near[i] & near[j]
-    slopes = (lines[j] - lines[i])[both] * length / (offset[j] - offset[i])[both]
-    return end, float(np.clip(np.median(slopes), -EDGE_SLANT, EDGE_SLANT)) if slopes.size else 0.0
+def cloth_end(labels: LabelMap, joints: FloatArray, radius: FloatArray, cloth: Sequence[Label]) -> float:
+    """The place on the limb (0..2) that best parts cloth above from skin below."""
+    fine = np.linspace(0, 2, END_FINE * (LIMB_COUNT - 1) + 1)
+    points, normal = (np.stack([np.interp(fine, PLACES, v) for v in values.T], -1) for values in across(joints))
+    reach = np.linspace(-0.6, 0.6, 7)[None] * np.interp(fine, PLACES, radius)[:, None]
+    seen = look_up(labels, points[:, None] + normal[:, None] * reach[..., None])
+    gain = np.isin(seen, cloth).sum(1) - (seen == Label.SKIN).sum(1)
+    balance = np.concatenate([[0.0], np.cumsum(gain.astype(float))])
+    # best split: cloth before, skin after
+    score = balance - (balance[-1] - balance)
+    return float(np.linspace(0, 2, len(score))[int(score.argmax())])
