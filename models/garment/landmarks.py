@@ -152,7 +152,7 @@ def _runs(mask: BoolArray, axis_x: float, rows: tuple[float, float]) -> list[flo
             left = empty[empty < x]
             widths.append(float((right[0] if right.size else mask.shape[1]) - (left[-1] if left.size else -1) - 1))
     if not widths:
-        raise GarmentNotReadable("The garment has no cloth along its middle: lay it out flat, front up.")
+        raise GarmentNotReadable("The garment has no cloth along its middle: close it if it opens in front, and lay it out flat, front up.")
     return widths
 
 

@@ -20,6 +20,10 @@ NECK_HEIGHT: Final = 9.0
 """Radians that a corner must be sharper per torso width it lies lower, seen from a direction a little outwards of up."""
 COLLAR_RISE: Final = (0.07, 0.29)
 """Torso widths a collar stands above the neck point."""
+HOOD_RISE: Final = (0.26, 0.95)
+HOOD_BULGE: Final = 0.02
+HOOD_TOP: Final = 0.05
+"""A hood stands so much, bulges so much over its foot, and is highest at the axis but for so much: torso widths."""
 COLLAR_FOOT: Final = 0.36
 """Torso widths from the axis within which its foot lies; further out it is an armhole."""
 COLLAR_HOLLOW: Final = 0.02
@@ -42,6 +46,9 @@ def find_neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | 
     stop = armpit if armpit is not None else len(half.points) // 2
     upper = half.points[:stop]
     top = _neck_corner(half, width, stop)
+    hood = _hood_foot(half, width, stop)
+    if hood is not None:
+        return hood, top
     outer = np.flatnonzero(upper[top:, 0] > min(0.42 * width, float(upper[:, 0].max()) * 0.85))
     lower = np.flatnonzero(upper[top:, 1] > upper[top, 1] + COLLAR_RISE[1] * width)
     end = top + min(int(reached[0]) if reached.size else len(upper) - top - 1 for reached in (outer, lower))
@@ -53,6 +60,21 @@ def find_neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | 
     if -hollow.min() > COLLAR_HOLLOW * width and COLLAR_RISE[0] < rise < COLLAR_RISE[1] and half.u[foot] < COLLAR_FOOT * width:
         return foot, top
     return top, None
+
+
+def _hood_foot(half: Half, width: float, stop: int) -> int | None:
+    """Index of the hollow at the foot of a hood that stands above the neck, if there is one."""
+    if half.y[0] > half.y[:stop].min() + HOOD_TOP * width:
+        return None
+    y = half.y[:stop] - half.y[:stop].min()
+    span = np.flatnonzero((y > HOOD_RISE[0] * width) & (y < HOOD_RISE[1] * width) & (half.u[:stop] < COLLAR_FOOT * width))
+    if not span.size:
+        return None
+    foot = int(span[half.u[span].argmin()])
+    bulges = half.u[:foot].max(initial=0.0) > half.u[foot] + HOOD_BULGE * width
+    # below its foot the shoulder goes out again
+    beyond = half.u[foot : min(stop, foot + round(0.3 * width))].max() > half.u[foot] + 0.1 * width
+    return foot if bulges and beyond else None
 
 
 def _neck_corner(half: Half, width: float, stop: int) -> int:
