@@ -17,7 +17,7 @@ from torch import Tensor
 from models.compose.front import CLOTH_CATCHES
 from models.compose.plate import Plate
 from models.compose.remove import ARM_FROM
-from models.compose.trim import strip_zone, torso_zone, trim
+from models.compose.trim import torso_zone, trim
 from models.types import FloatArray, Picture
 
 TORSO_ROUND = 0.10
@@ -34,6 +34,8 @@ WAIST_SHADOW = 0.26
 WAIST_FADE = 0.04
 TRIM = 0.03
 """What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
+TRIM_TO = (0.1, 0.3)
+"""Trimming ends between these places on the legs (0 hip joint, 1 knee)."""
 BAND_AT_WAIST, BAND_FADE = 0.16, 0.04
 """The worn lower garment's edge is the waist's within this of the waist line (units), fading out over the second."""
 BAND_SLACK = 0.06
@@ -91,6 +93,7 @@ class Scene:
     overhang: Tensor
     ground: Tensor
     lower: Tensor
+    clothed: Tensor
     leg_side: Tensor
     leg_place: Tensor
     edited: Tensor
@@ -124,6 +127,7 @@ class Scene:
             overhang=planes(plate.overhang),
             ground=planes(plate.ground),
             lower=planes(plate.lower),
+            clothed=planes(plate.clothed),
             leg_side=planes(plate.leg_side),
             leg_place=planes(plate.leg_place),
             edited=torch.zeros((1, 1, *photo.shape[:2]), dtype=torch.bool, device=device),
@@ -268,15 +272,17 @@ def blend(
     # a hem on the old one's keeps to it
     reach, sides = TRIM * unit_px, torso_zone(layers.torso_place)
     cloth = torch.maximum(layers.torso_alpha, seam)
-    cloth = trim(cloth, torch.maximum(scene.ground, scene.lower * at_waist), torch.maximum(sides, at_waist), reach)
+    # skirts and legs have a cut of their own: where they begin to stand off, a trimmed edge would jump
+    trunk = ((TRIM_TO[1] - scene.leg_place) / (TRIM_TO[1] - TRIM_TO[0])).clamp(0, 1)
+    cloth = trim(cloth, torch.maximum(scene.ground, scene.lower * at_waist), torch.maximum(sides, at_waist) * trunk, reach)
     torso_alpha = cloth * inside_waist * (1 - front)
     behind = torch.maximum(front, scene.skin)
     back_alpha = layers.back_alpha * (1 - behind)
     # a hand lies before the other arm's sleeve, and before its own from its end on
     ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
-    halves = strip_zone(layers.sleeve_place, legs.lower * (1 - legs.split))
-    sleeve_alpha = trim(layers.sleeve_alpha, scene.ground, halves, reach) * set_in * (1 - front_sleeves)
+    sleeves = 1 - legs.lower[:, None, None, None]
+    sleeve_alpha = trim(layers.sleeve_alpha, scene.ground, sleeves, reach) * set_in * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px
     under_hem = (

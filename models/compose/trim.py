@@ -23,8 +23,8 @@ def trim(alpha: Tensor, beyond: Tensor, zone: Tensor, reach_px: float) -> Tensor
     over = nn.max_pool2d(alpha * beyond, STEP, ceil_mode=True)
     radius = max(1, round(reach_px / STEP))
     eroded = -_widest(-(over > 0.5).to(alpha.dtype), radius)
-    # a little more than it was, so that the soft rim of what stays is not cut
-    wide = _widest(eroded, radius + 1)
+    # a little more than it was, so that the soft rim of what stays is not cut; and where slivers grow wide, no step
+    wide = _rounded(_widest(eroded, radius + 2), radius)
     stays = nn.interpolate(wide, scale_factor=STEP, mode="bilinear", align_corners=False)[..., : alpha.shape[-2], : alpha.shape[-1]]
     return alpha * (1 - beyond * zone * (1 - stays))
 
@@ -34,13 +34,14 @@ def _widest(mask: Tensor, radius: int) -> Tensor:
     return nn.max_pool2d(rows, (1, 2 * radius + 1), stride=1, padding=(0, radius))
 
 
+def _rounded(mask: Tensor, radius: int) -> Tensor:
+    """`mask` with its corners rounded to about `radius`, and an edge of about two pixels."""
+    for _ in range(2):
+        mask = nn.avg_pool2d(mask, 2 * radius + 1, stride=1, padding=radius, count_include_pad=False)
+    return ((mask - 0.5) * 2 * radius + 0.5).clamp(0, 1)
+
+
 def torso_zone(place: Tensor) -> Tensor:
     """Where a torso may be trimmed: along its sides and shoulders; `place` (B, 2, H, W) across and down."""
     across, down = place[:, :1], place[:, 1:]
     return torch.maximum((across.abs() > 0.6).to(place.dtype), (down < 1).to(place.dtype))
-
-
-def strip_zone(place: Tensor, skirt: Tensor) -> Tensor:
-    """Where sleeves, legs (both edges) and halves of a skirt (the outer edge) may be; `skirt` (B,) 1 or 0."""
-    outer = (place[:, :1] < -0.4).to(place.dtype)
-    return torch.maximum(outer, 1 - skirt[:, None, None, None])
