@@ -15,11 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import cv2
 import numpy as np
 
 from models.assets import PersonAssets, find
 from models.errors import AssetError, BodyNotVisible, NoPerson, PhotoTooSmall, SeveralPeople
 from models.person.masks import PERSON_LEVEL, Box, box_of, iou, only_around, overlap, unexplained
+from models.person.parsing.classes import ClassMaps
 from models.person.quiet import quiet_stderr
 from models.person.views import View, closer, second_looks, whole
 from models.types import FloatArray, Notice, Picture, Pose
@@ -37,6 +39,7 @@ STEADY_MASK_IOU = 0.7  # of the two networks' masks, for the same reason
 SURE_MASK_IOU = 0.85  # of the two networks' masks: enough by itself for somebody who fills a photo
 FILLS_SIDES = 3  # borders of the photo that somebody touches who is too near for the detector to place well
 OUTSIDE_SLACK = 0.10  # of the shoulder distance: a shoulder joint this far outside the picture still lets the garment sit
+CLASS_MAP_PX = (256, 256)  # the six-class segmenter sees no more
 CHEST_REACH = 0.35  # of the shoulder distance, below the shoulders: less of the chest shows no garment
 LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 11, 12, 23, 24
 SHOULDERS = (LEFT_SHOULDER, RIGHT_SHOULDER)
@@ -59,6 +62,8 @@ class Observation:
     others: tuple[Pose, ...] = ()
     """Further people, largest first."""
     notices: tuple[Notice, ...] = ()
+    classes: ClassMaps | None = None
+    """Hair, skin and clothes by the six-class segmenter, where its file is there."""
 
     @property
     def person_mask(self) -> FloatArray:
@@ -99,11 +104,11 @@ class Observer:
         self._talks = True  # MediaPipe writes its greetings to stderr until it has found somebody once
         with quiet_stderr():
             try:
-                self._landmarker, self._segmenter, self._image = _load(assets)
+                self._landmarker, self._segmenter, self._classifier, self._image = _load(assets)
             except (RuntimeError, ValueError, OSError) as error:
                 raise AssetError(f"MediaPipe cannot load its model files from {assets.pose.parent}: {error}") from error
         # Left to the interpreter's end, MediaPipe's own finalisers fail loudly.
-        self._finalizer = weakref.finalize(self, _close, self._landmarker, self._segmenter)
+        self._finalizer = weakref.finalize(self, _close, self._landmarker, self._segmenter, self._classifier)
 
     def __enter__(self) -> Observer:
         return self
@@ -139,8 +144,9 @@ class Observer:
                 selfie = self._segment(photo, wearer.view)
             _check(wearer, photo.shape[0], photo.shape[1])
             selfie = only_around(selfie, wearer.mask, [other.mask for other in others])
+            classes = self._classify(photo, wearer.view)
         notices = (Notice("several-people", "Several people are in the photo; the largest one is dressed."),) if others else ()
-        return Observation(wearer.pose, wearer.box, wearer.mask, selfie, tuple(other.pose for other in others), notices)
+        return Observation(wearer.pose, wearer.box, wearer.mask, selfie, tuple(other.pose for other in others), notices, classes)
 
     def _find(self, photo: Picture) -> list[_Found]:
         found = self._detect(photo, whole(photo))
@@ -222,9 +228,17 @@ class Observer:
             mask = self._segmenter.segment(self._image(view.look(photo))).confidence_masks[-1]
             return view.mask_to_photo(mask.numpy_view().reshape(mask.height, mask.width), photo.shape[:2])
 
+    def _classify(self, photo: Picture, view: View) -> ClassMaps | None:
+        if self._classifier is None:
+            return None
+        with quiet_stderr(self._talks):
+            masks = self._classifier.segment(self._image(view.look(photo))).confidence_masks
+            small = [cv2.resize(mask.numpy_view().reshape(mask.height, mask.width), CLASS_MAP_PX) for mask in masks]
+        return ClassMaps(np.stack(small).astype(np.float32), view.left, view.top, view.width, view.height)
 
-def _load(assets: PersonAssets) -> tuple[Any, Any, Any]:
-    """Landmarker, segmenter, and what makes MediaPipe's image of a picture."""
+
+def _load(assets: PersonAssets) -> tuple[Any, Any, Any | None, Any]:
+    """Landmarker, person segmenter, six-class segmenter if its file is there, and what makes MediaPipe's image of a picture."""
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
 
@@ -236,25 +250,29 @@ def _load(assets: PersonAssets) -> tuple[Any, Any, Any]:
             output_segmentation_masks=True,
         )
     )
-    segmenter = vision.ImageSegmenter.create_from_options(
-        vision.ImageSegmenterOptions(
-            base_options=BaseOptions(model_asset_path=str(assets.selfie)),
-            running_mode=vision.RunningMode.IMAGE,
-            output_confidence_masks=True,
+
+    def segmenter(path: Path) -> Any:
+        return vision.ImageSegmenter.create_from_options(
+            vision.ImageSegmenterOptions(
+                base_options=BaseOptions(model_asset_path=str(path)),
+                running_mode=vision.RunningMode.IMAGE,
+                output_confidence_masks=True,
+            )
         )
-    )
+
+    selfie, classes = segmenter(assets.selfie), segmenter(assets.multiclass) if assets.multiclass else None
 
     def image(picture: Picture) -> Any:
         return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
 
     empty = image(np.zeros((256, 256, 3), np.uint8))
     landmarker.detect(empty)  # the first call is slow and talkative
-    segmenter.segment(empty)
-    return landmarker, segmenter, image
+    selfie.segment(empty)
+    return landmarker, selfie, classes, image
 
 
-def _close(*tasks: Any) -> None:
-    for task in tasks:
+def _close(*tasks: Any | None) -> None:
+    for task in filter(None, tasks):
         try:
             task.close()
         except RuntimeError:  # the interpreter ends and MediaPipe's own threads are gone: nothing to free, and no second attempt

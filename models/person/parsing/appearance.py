@@ -15,7 +15,7 @@ from models.person.parsing.scene import SKIN_SPREAD, Scene, View, shaded
 FLOORS = (-15.0, -17.0, -15.0, -15.0, -13.5)
 """Least log likelihood of hair, skin, upper, lower, other. Cloth may have any print, skin has none: an unknown colour is rather
 cloth. For other things it is the density of colours spread evenly: any colour may be a shoe or a bag."""
-COMPONENTS = 4
+COMPONENTS = 3
 SKIN_KNEE = -11.5
 """Log likelihood at which a pixel is as likely as not the skin of face and hands."""
 SHADE_KNEE = -14.0
@@ -27,6 +27,8 @@ WAIST_GAP, HEM_REACH, SHOULDER = 0.07, 0.75, 0.85
 WAIST_DOUBT_REACH, WAIST_DOUBT = 0.22, 0.9
 """Nearer to the waist line than this, seeds count so much less: shirt tails hang below it, waistbands rise above."""
 BELOW_CHIN = 2.2
+CLAD_SHARE = 0.25
+"""Legs of the colour of shaded skin teach nothing about the lower garment, if so much else of it is seen."""
 SKIN_LOSS = 0.7
 """Skin relearnt may explain a pixel better than face and hands do, never worse by more than this (nats)."""
 HAIR_ON_NECK, HAIR_ON_FACE, HAIR_ON_CORE = 4.0, 3.0, 0.0
@@ -72,6 +74,9 @@ def first_look(scene: Scene, a: Anatomy, waist: Tensor, skin_coloured_top: Tenso
     upper = upper * (a.head_down > BELOW_CHIN) * torch.where(skin_coloured_top[:, None, None], torch.ones_like(not_skin), not_skin)
     lower = free * (a.across.abs() < LOWER_HALF) * (a.along < waist - WAIST_GAP) * (a.along > waist - HEM_REACH)
     lower = lower * (1 - hands) * (1 - held) * not_skin
+    bare = torch.sigmoid((scene.shaded_like - SKIN_KNEE).clamp(-30, 30)) * (torch.minimum(a.legs[0].radius, a.legs[1].radius) < 1)
+    clad = lower * (1 - bare)
+    lower = torch.where((clad.sum((1, 2)) > CLAD_SHARE * lower.sum((1, 2)))[:, None, None], clad, lower)
     top = torch.maximum(a.skull, 0.3 * a.side_hair * (a.head_down < 1.5)) * (1 - a.face) * (a.head_down < 0.9)
     top = top * (0.05 + 0.95 * not_skin) * (0.4 + 0.6 * (a.head_down < -0.8))
     hair = scene.inner * (top + 0.5 * a.flank * (a.head_down < 2.6))

@@ -32,7 +32,7 @@ CUT_OFF_GAINS = ((0.0, 0.3), (-0.3, 0.2))
 PRIOR_WEIGHT = 200.0
 GAIN_WEIGHT = 0.25
 """Pixels are no independent witnesses: their likelihood counts this much."""
-EDGE_WEIGHT, EDGE_CAP = 20.0, 8.0
+EDGE_WEIGHT, EDGE_CAP = 40.0, 8.0
 """Nats a deviation for an edge across the body at the row, and the most deviations that count: where the split gains alike over
 many rows (a waistband, black on black), the hem of the top decides."""
 LEAST_ABOVE, LEAST_BELOW = 0.08, 0.02

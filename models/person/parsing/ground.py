@@ -33,9 +33,9 @@ NARROWED = 8.0
 LEAST_SEEN = 1e-5
 """Weight of ground in the windows under which nothing is known of it."""
 FLOOR = -15.0
-TOLERANCE = 0.035
+TOLERANCE = 0.07
 """How far off the masks' edges may be, in body widths: sigma of the blur that turns them into odds."""
-NARROW, WIDE = 0.005, 0.016
+NARROW, WIDE = 0.005, 0.024
 """Two blurs, sigmas in heights of a square frame, of which the one for a body of any width is mixed."""
 ODDS_FLOOR = 2e-3
 LEAST_PRIOR = 0.15

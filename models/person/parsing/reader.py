@@ -19,6 +19,8 @@ from torch import Tensor
 from models.person.parsing import ground
 from models.person.parsing.anatomy import Anatomy, read_anatomy
 from models.person.parsing.appearance import first_look, hair_ahead, likelihoods, second_look, skin_share
+from models.person.parsing.certainty import certainty
+from models.person.parsing.classes import ClassMaps, as_evidence, classes_in_frame, with_classes
 from models.person.parsing.cleaning import clean, read_zones
 from models.person.parsing.cuts import Waist, find_end, find_waist, is_one_piece, waist_words
 from models.person.parsing.fields import choose_frame, features, lab, landmarks_in_frame, mask_in_frame, picture_in_frame
@@ -60,11 +62,14 @@ class Parsed:
     """(B,)."""
 
 
-def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask: FloatArray) -> PersonParse:
+def parse_person(
+    photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask: FloatArray, classes: ClassMaps | None = None
+) -> PersonParse:
     """Parses one person.
 
-    `photo` (H, W, 3); `pose` in its pixels, landmarks may lie outside; `pose_mask` and `selfie_mask` (H, W) 0..1. Never raises for
-    a body that is cut off: classes without evidence stay empty. The same input gives the same parse.
+    `photo` (H, W, 3); `pose` in its pixels, landmarks may lie outside; `pose_mask` and `selfie_mask` (H, W) 0..1; `classes` what
+    a six-class segmenter says, if there is one. Never raises for a body that is cut off: classes without evidence stay empty. The
+    same input gives the same parse.
     """
     frame = choose_frame(pose, pose_mask, selfie_mask)
     with torch.inference_mode():
@@ -72,7 +77,8 @@ def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask:
         masks = np.stack((mask_in_frame(pose_mask, frame), mask_in_frame(selfie_mask, frame)))
         landmarks = torch.from_numpy(landmarks_in_frame(pose, frame))[None]
         visibility = torch.from_numpy(np.nan_to_num(pose.visibility).astype(np.float32))[None]
-        parsed = parse_frames(rgb, torch.from_numpy(masks)[None], landmarks, visibility)
+        maps = None if classes is None else torch.from_numpy(classes_in_frame(classes, frame))[None]
+        parsed = parse_frames(rgb, torch.from_numpy(masks)[None], landmarks, visibility, maps)
         probabilities, labels = to_photo(parsed.probabilities[0], parsed.lines[0], photo, frame)
     return PersonParse(
         probabilities=probabilities.numpy(),
@@ -83,14 +89,17 @@ def parse_person(photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask:
     )
 
 
-def parse_frames(rgb: Tensor, masks: Tensor, landmarks: Tensor, visibility: Tensor) -> Parsed:
+def parse_frames(rgb: Tensor, masks: Tensor, landmarks: Tensor, visibility: Tensor, classes: Tensor | None = None) -> Parsed:
     """Parses B people on the device of the inputs.
 
     `rgb` (B, 3, h, w) 0..255; `masks` (B, 2, h, w) 0..1 by pose and by segmenter; `landmarks` (B, 33, 2) in the frame's pixels with
-    their `visibility` (B, 33).
+    their `visibility` (B, 33); `classes` (B, 6, h, w) of a six-class segmenter.
     """
     size = (rgb.shape[2], rgb.shape[3])
     foreground = masks.mean(1)
+    said = None
+    if classes is not None:
+        foreground, said = with_classes(foreground, classes), as_evidence(classes)
     lab_picture = lab(rgb)
     seen = features(lab_picture)
     # the coarse grid
@@ -101,31 +110,36 @@ def parse_frames(rgb: Tensor, masks: Tensor, landmarks: Tensor, visibility: Tens
     landscape = ground.learn_ground(scene.coarse.seen, scene.foreground)
     limbs, ahead = ground.limb_odds(anatomy), hair_ahead(anatomy)
     appearance = first_look(scene, anatomy, waist.along, skin_top, held)
-    like = likelihoods(scene.coarse, ahead, appearance)
+    coarsely = None if said is None else halve(said)
+    like = _informed(likelihoods(scene.coarse, ahead, appearance), coarsely)
     prior = body_prior(anatomy, read_ends(scene, anatomy, like, waist.along), held)
     odds = ground.mask_odds(scene.foreground, limbs, anatomy.width_px)
     behind = ground.ground_likelihood(landscape, scene.coarse.seen)
     solid = ground.person_share(scene.coarse, odds, behind, prior, appearance)
     posterior = torch.softmax(prior.log() + like, 1) * solid[:, None]
     appearance = second_look(scene, anatomy, blur(posterior, ROUGH_BLUR_PX))
-    ends = read_ends(scene, anatomy, likelihoods(scene.coarse, ahead, appearance), waist.along)
+    ends = read_ends(scene, anatomy, _informed(likelihoods(scene.coarse, ahead, appearance), coarsely), waist.along)
     # the frame's own pixels
     fine = view(seen, scene.skin, scene.smoothest)
     prior = resize(body_prior(anatomy, ends, held), size)
-    like = likelihoods(fine, resize(ahead, size), appearance)
+    like = _informed(likelihoods(fine, resize(ahead, size), appearance), said)
     odds = ground.mask_odds(foreground, resize(limbs, size), 2 * anatomy.width_px)
     solid = ground.person_share(fine, odds, ground.ground_likelihood(landscape, seen), prior, appearance)
-    person = torch.softmax(prior.log() + like, 1) * solid[:, None]
+    posterior = torch.softmax(prior.log() + like, 1) * solid[:, None]
     guide = as_guide(rgb)
-    person = guided(guide, resize(guide_coefficients(halve(guide), halve(person), GUIDE_RADIUS_PX, GUIDE_EPSILON), size))
+    person = guided(guide, resize(guide_coefficients(halve(guide), halve(posterior), GUIDE_RADIUS_PX, GUIDE_EPSILON), size))
     probabilities = torch.cat((1 - person.sum(1, keepdim=True), person), 1).clamp_min_(LEAST)
     probabilities = probabilities / probabilities.sum(1, keepdim=True)
     one_piece = is_one_piece(waist, ends.hems, anatomy, halve(solid))
     probabilities = _one_garment(probabilities, one_piece)
-    # before the mean field, which makes every pixel sure of what its neighbours say
-    sure = certainty(probabilities)
+    sure = certainty(posterior, probabilities, like, one_piece)
     probabilities = clean(mean_field(probabilities, seen), read_zones(anatomy), foreground)
     return Parsed(probabilities, edge_lines(probabilities, rgb), sure, waist.gain, one_piece)
+
+
+def _informed(like: Tensor, said: Tensor | None) -> Tensor:
+    """Log likelihoods (B, 5, h, w) with a segmenter's word, if there is one."""
+    return like if said is None else like + said
 
 
 def _one_garment(probabilities: Tensor, one_piece: Tensor) -> Tensor:
@@ -159,13 +173,3 @@ def read_ends(scene: Scene, a: Anatomy, like: Tensor, waist: Tensor) -> Ends:
     bare_leg = like[:, SKIN] - like[:, LOWER]
     left_hem, right_hem = (find_end(leg, bare_leg, (leg.radius < LEG_CORE) * below, -0.3, HEM_RELUCTANCE) for leg in a.legs)
     return Ends(waist, (left, right), (left_hem, right_hem))
-
-
-def certainty(probabilities: Tensor) -> Tensor:
-    """Mean margin 0..1 between the best two of (B, 6, h, w) over the person; 0 where there is none; (B,)."""
-    best, second = probabilities[:, 0], torch.zeros_like(probabilities[:, 0])
-    for plane in probabilities[:, 1:].unbind(1):
-        second = torch.maximum(second, torch.minimum(best, plane))
-        best = torch.maximum(best, plane)
-    inside = (probabilities[:, Label.BACKGROUND] < 0.5).to(best)
-    return ((best - second) * inside).sum((1, 2)) / inside.sum((1, 2)).clamp_min(1)

@@ -16,7 +16,7 @@ REACH_PX = 4
 ROUNDS = 2
 OUTSIDE = 1e4
 """A feature that nothing in a picture is near to."""
-PAIR_WEIGHT = 4.4
+PAIR_WEIGHT = 3.6
 """Nats that neighbours of one mind add to a label."""
 PAIR_SIGMA = 11.0
 """Feature distance at which neighbours stop agreeing."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -232,3 +234,30 @@ def test_only_dark_photos_are_lit() -> None:
     assert dim(dark) < 0.6
     assert whole(dark).look(dark).mean() > 90
     assert closer(dark, (10, 10, 100, 200)).gamma == pytest.approx(dim(dark), abs=0.05)
+
+
+class _SixClasses:
+    """Stands in for the six-class segmenter, whose file only Google's store has."""
+
+    def segment(self, image: Any) -> Any:
+        height, width = image.height, image.width
+        planes = np.full((6, height, width), 0.1, np.float32)
+        planes[0], planes[4, height // 2 :] = 0.5, 0.5
+        return SimpleNamespace(
+            confidence_masks=[SimpleNamespace(height=height, width=width, numpy_view=lambda plane=plane: plane) for plane in planes]
+        )
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_six_class_segmenter_is_asked_where_its_file_is(
+    person_photo: Picture, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert observer.observe(person_photo).classes is None
+    monkeypatch.setattr(observer, "_classifier", _SixClasses())
+    maps = observer.observe(person_photo).classes
+    assert maps is not None
+    assert maps.probabilities.shape == (6, 256, 256)
+    assert maps.probabilities[4, 200, 128] == pytest.approx(0.5)
+    assert (maps.width, maps.height) >= (1, 1)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from models.person.observe import Observer
-from models.person.parsing import parse_person
+from models.person.parsing import ClassMaps, parse_person
+from models.person.parsing.classes import classes_in_frame
+from models.person.parsing.fields import choose_frame
 from models.types import BoolArray, FloatArray, Label, LabelMap, PersonParse, Picture, Pose
 from tests.models.figures import figure, mirrored, parse_of
 
@@ -259,6 +261,65 @@ def test_the_astronaut(person_photo: Picture, observer: Observer) -> None:
     assert (parse.labels[300:400, 120:220] == Label.UPPER).mean() > 0.97
     assert parse.labels[60, 450] == Label.BACKGROUND
     assert 0.008 < (parse.labels == Label.HAIR).mean() < 0.08
+
+
+def test_certainty_falls_where_the_eye_is_unsure(person_photo: Picture, observer: Observer) -> None:
+    _, pose, truth = figure()
+    clear = parsed(truth.labels, pose).certainty
+    black = PALETTES["green top, blue trousers"] | {Label.UPPER: (25, 25, 28), Label.LOWER: (27, 26, 28)}
+    assert clear > 0.75
+    assert parsed(truth.labels, pose, black).certainty < clear - 0.1
+    seen = observer.observe(person_photo)
+    assert parse_person(person_photo, seen.pose, seen.pose_mask, seen.selfie_mask).certainty < 0.5
+
+
+def test_shorts_end_where_dark_legs_begin() -> None:
+    _, pose, truth = figure()
+    labels = truth.labels.copy()
+    end = round(float(pose.xy[25][1] * 0.6 + pose.xy[23][1] * 0.4))
+    legs = np.zeros_like(labels)
+    legs[end:][labels[end:] == Label.LOWER] = 1
+    labels[legs > 0] = Label.SKIN
+    photo = coloured(labels, PALETTES["dark skin, white top"])
+    photo[legs > 0] = (photo[legs > 0] * 0.85).astype(np.uint8)
+    parse = parse_person(photo, pose, *masks(labels))
+    assert (parse.labels[legs > 0] == Label.SKIN).mean() > 0.75
+
+
+def six_classes(labels: LabelMap, seed: int = 0) -> FloatArray:
+    """(6, 256, 256) what a six-class segmenter might say: blurred, noisy, never sure."""
+    order = [0, 1, 2, 4, 4, 5]  # background, hair, body skin, clothes, clothes, others; the drawn face counts as body
+    small = cv2.resize(np.array(order, np.uint8)[labels], (256, 256), interpolation=cv2.INTER_NEAREST)
+    soft = cv2.GaussianBlur(np.eye(6, dtype=np.float32)[small], (0, 0), 2.5) * 0.85 + 0.15 / 6
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).normal(0, 1, soft.shape).astype(np.float32), (0, 0), 4)
+    soft = np.clip(soft + 0.5 * noise, 0.001, None)
+    return np.ascontiguousarray((soft / soft.sum(2, keepdims=True)).transpose(2, 0, 1), np.float32)
+
+
+def test_a_six_class_segmenter_tells_what_colour_cannot() -> None:
+    _, pose, truth = figure()
+    alike = PALETTES["green top, blue trousers"] | {Label.HAIR: (150, 112, 92), Label.SKIN: (160, 118, 96)}
+    photo = coloured(truth.labels, alike)
+    said = six_classes(truth.labels)
+    alone = parse_person(photo, pose, *masks(truth.labels))
+    informed = parse_person(photo, pose, *masks(truth.labels), ClassMaps(said, 0, 0, 384, 512))
+    hair = truth.labels == Label.HAIR
+    assert iou(informed.labels == Label.HAIR, hair) > iou(alone.labels == Label.HAIR, hair) + 0.04
+    for label in (Label.SKIN, Label.UPPER, Label.LOWER):
+        assert iou(informed.labels == label, truth.labels == label) > 0.85, label.name
+
+
+def test_class_maps_of_a_part_of_the_photo_lie_where_that_part_is() -> None:
+    _, pose, truth = figure()
+    said = six_classes(truth.labels)
+    frame = choose_frame(pose, *masks(truth.labels))
+    whole = classes_in_frame(ClassMaps(said, 0, 0, 384, 512), frame)
+    part = classes_in_frame(ClassMaps(said[:, 64:192, 32:224], 48, 128, 288, 256), frame)
+    top, bottom = (round((y - frame.top) * frame.scale_xy[1]) for y in (140, 370))
+    left, right = (round((x - frame.left) * frame.scale_xy[0]) for x in (150, 230))
+    np.testing.assert_allclose(part[:, top:bottom, left:right], whole[:, top:bottom, left:right], atol=0.02)
+    assert part[0, 0, 0] == 1
+    np.testing.assert_allclose(whole.argmax(0)[top:bottom, left:right], 4)
 
 
 def test_the_astronaut_in_a_mirror(person_photo: Picture, observer: Observer) -> None:
