@@ -19,6 +19,10 @@ WIDTH_FACTOR = (0.6, 1.6)
 """The skin at a hem differs from the measured leg by at most these factors; more is no leg."""
 SHIFT_MOST = 0.9
 """The skin's middle lies at most so many half widths off the bone."""
+UNDER_CLOTH = 0.93
+"""A leg is at most this wide in its trousers."""
+SMOOTH = 7
+"""Its outline is smoothed over so many samples: creases at the knee are the cloth's."""
 LOOK_TO, LOOK_STEP = 2.2, 0.02
 """How far from the bone, in half widths, the edges of the skin are looked for, and in which steps."""
 
@@ -35,7 +39,8 @@ class BareLeg:
 
 def bare_leg(labels: LabelMap, leg: Leg) -> BareLeg:
     """`leg` as it goes on under its cloth."""
-    plain = BareLeg(leg.joints, leg.radius)
+    radius = _within(leg)
+    plain = BareLeg(leg.joints, radius)
     if not leg.visible or leg.cloth_end <= 0 or leg.cloth_end >= PLACES[-1]:
         return plain
     a = min(int(leg.cloth_end), 1)
@@ -43,7 +48,7 @@ def bare_leg(labels: LabelMap, leg: Leg) -> BareLeg:
     bone = leg.joints[a + 1] - leg.joints[a]
     normal = np.array([-bone[1], bone[0]], np.float32) / max(float(np.linalg.norm(bone)), 1e-3)
     points = leg.joints[a] + bone * (places - a)[:, None]
-    usual = np.interp(places, PLACES, leg.radius)
+    usual = np.interp(places, PLACES, radius)
     steps = np.arange(0, LOOK_TO, LOOK_STEP)[None] * usual[:, None]
     edges = []
     for sign in (-1, 1):
@@ -69,4 +74,14 @@ def bare_leg(labels: LabelMap, leg: Leg) -> BareLeg:
     joints[a : a + 2] += weight[:, None] * shift * normal
     if a + 1 == 2:
         joints[3] += weight[1] * shift * normal
-    return BareLeg(joints.astype(np.float32), (leg.radius * (1 + (half - 1) * near)).astype(np.float32))
+    return BareLeg(joints.astype(np.float32), (radius * (1 + (half - 1) * near)).astype(np.float32))
+
+
+def _within(leg: Leg) -> FloatArray:
+    """(LIMB_COUNT,) px the leg's half width, inside the silhouette where that is seen on both sides."""
+    seen = (leg.outline > 0).all(0)
+    if not seen.any():
+        return leg.radius
+    half = np.interp(PLACES, PLACES[seen], leg.outline.mean(0)[seen])
+    radius = np.where(seen, np.minimum(leg.radius, UNDER_CLOTH * half), leg.radius)
+    return np.convolve(np.pad(radius, SMOOTH // 2, mode="edge"), np.full(SMOOTH, 1 / SMOOTH), "valid").astype(np.float32)

@@ -21,8 +21,12 @@ CHROMA_NEAR = 20.0
 """What is further (a, b) off the wearer's tone was taken for skin by mistake."""
 LOCAL_SHARE = 0.45
 """Share of the light that is seen nearby; the rest is the wearer's tone."""
+LIMB_AT, HAND_AT, FOOT_AT = 0.05, 1.9, 2.1
+"""A limb's own light is measured between these places: not on the trunk, nor on hand or foot."""
 LIMB_LEAST_PX, LIMB_FACTOR = 40, (0.8, 1.3)
 """A limb of which so many px (at the reduced size) are seen bare has its own light, this much off the rest at most."""
+TOLD_LEAST = 0.15
+"""Of a limb that shows less of itself, what is seen is carried on by so much less, but at least by this share."""
 ARM_CLEAR = 1.6
 """Nearer to an arm's bones than so many half widths, skin is the arm's."""
 PROFILE_BINS, PROFILE_ALONG, PROFILE_LEAST_PX = 9, 0.35, 3
@@ -66,10 +70,10 @@ def bare_and_layer(
     light = blur(light + (limb_shade(reach) - light) * on_arm, max(0.6, 0.012 * unit))[..., None]
     bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
     on_legs = own_skin & clean & (reach > ARM_CLEAR)  # an arm before a leg tells nothing of the leg
-    limbs = [(*limb, own_skin & clean) for limb in zip(where.lateral, where.place, strict=True)]
-    limbs += [(*limb, on_legs) for limb in zip(where.leg_lateral, where.leg_place, strict=True)]
-    for lateral, place, trusted in limbs:  # each limb goes on as its own visible skin is lit
-        seen = (np.abs(lateral) < 1) & trusted & (place > 0.05) & (place < 1.9)
+    limbs = [(*limb, own_skin & clean, HAND_AT) for limb in zip(where.lateral, where.place, strict=True)]
+    limbs += [(*limb, on_legs, FOOT_AT) for limb in zip(where.leg_lateral, where.leg_place, strict=True)]
+    for lateral, place, trusted, end in limbs:  # each limb goes on as its own visible skin is lit
+        seen = (np.abs(lateral) < 1) & trusted & (place > LIMB_AT) & (place < end)
         if seen.sum() > LIMB_LEAST_PX:
             share = blur(ramp(np.abs(lateral), 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
             bare = bare * np.exp(share * _limb_light(small, bare, lateral, place, seen))
@@ -101,7 +105,9 @@ def _limb_light(small: FloatArray, bare: FloatArray, lateral: FloatArray, place:
     across, along = lateral[seen], place[seen]
     start = float(np.quantile(along, 0.02))
     near = along < start + PROFILE_ALONG
-    mean = np.clip(np.median(ratio, 0), *np.log(LIMB_FACTOR))
+    # an ankle in the hem's shade tells little of the leg
+    told = float(np.clip((np.quantile(along, 0.98) - start) / PROFILE_ALONG, TOLD_LEAST, 1))
+    mean = np.clip(np.median(ratio, 0), *np.log(LIMB_FACTOR)) * told
     bins = np.linspace(-1, 1, PROFILE_BINS)
     profile = np.full((PROFILE_BINS, 3), np.nan)
     for i, middle in enumerate(bins):
@@ -113,7 +119,7 @@ def _limb_light(small: FloatArray, bare: FloatArray, lateral: FloatArray, place:
         return np.broadcast_to(mean, small.shape).astype(np.float32)
     profile = np.clip(profile, *np.log(PROFILE_LIMITS))
     carried = np.stack([np.interp(lateral, bins[known], profile[known, c]) for c in range(3)], -1)
-    share = np.clip(1 - (start - place) / PROFILE_FADE, PROFILE_KEPT, 1)[..., None]
+    share = np.clip(1 - (start - place) / (PROFILE_FADE * told), PROFILE_KEPT * told, 1)[..., None]
     return np.asarray(mean + (carried - mean) * share, np.float32)
 
 
