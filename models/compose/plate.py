@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from models.compose.bare_legs import bare_leg
@@ -19,10 +20,18 @@ from models.compose.front import catches, in_front
 from models.compose.remove import removal
 from models.compose.worn import Off, in_two_pieces, pockets
 from models.compose.wrinkles import wrinkles
-from models.masks import ramp, steep
+from models.masks import blur, grow, larger, opened, ramp, steep
 from models.person.body import Body
 from models.types import Category, FloatArray, Label, PersonParse, Picture
 
+BAND_SMOOTH = 0.012
+"""The edge of the worn lower garment is smoothed over so many units: a hem that keeps to it must not fray."""
+GROUND_LEAST = 0.03
+"""Background narrower than twice this (units) may be a stripe of cloth that was not known: nothing is trimmed along it."""
+GROUND_SMOOTH = 0.01
+"""The silhouette is smoothed over so many units where a garment is trimmed to it."""
+CLOTH_NEAR = 0.07
+"""So far beyond the worn clothes (units) their outline is that of the garment that takes their place."""
 SLEEVE_TO = (0.12, 0.2)
 """A worn sleeve may end this much (places on the arm) further than it was found to; fading out over the difference."""
 
@@ -56,9 +65,11 @@ class Plate:
     overhang: FloatArray
     """0..1 the worn top that hangs before a new lower garment, and shades it; 0 elsewhere."""
     ground: FloatArray
-    """0..1 the photo's background."""
+    """0..1 the photo's background, without slits and specks."""
     lower: FloatArray
     """0..1 the worn lower garment where it stays: a tucked top ends at its edge; 0 elsewhere."""
+    clothed: FloatArray
+    """0..1 on and close to the worn clothes."""
     leg_side: FloatArray
     """1 where the right leg's bones are nearer, else 0."""
     leg_place: FloatArray
@@ -86,8 +97,9 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
             for place, arm in zip(where.place, body.arms, strict=True)
         ]
     )
+    on_sleeve = np.where(where.reach[0] < where.reach[1], *sleeved)
     arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge) * np.maximum(sleeved, 1 - steep(q[Label.UPPER]))
-    filled_arms = arm_cover.max(0) * skin_fill * removed * (1 - steep(q[Label.LOWER])) * off.top
+    filled_arms = larger(arm_cover) * skin_fill * removed * (1 - steep(q[Label.LOWER])) * off.top
     front = in_front(worn, filled_arms, drawn, off)
     factor: FloatArray = np.ones(size, np.float32)
     if drawn is not Category.LOWER:
@@ -100,15 +112,35 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         front_torso=front.torso,
         front_sleeves=front.strips,
         hands=front.hands,
-        arm_cover=arm_cover.astype(np.float32),
+        arm_cover=np.asarray(arm_cover * (1 - removed * steep(q[Label.LOWER])), np.float32),
         arm_place=where.place,
         below_waist=where.below_waist,
         wrinkles=factor,
         skin=skin.astype(np.float32),
         catches=catches(worn, skin, drawn, off),
         overhang=front.top,
-        ground=steep(q[Label.BACKGROUND]).astype(np.float32),
-        lower=(steep(q[Label.LOWER]) * (not off.bottom)).astype(np.float32),
+        ground=_open_ground(q[Label.BACKGROUND], body.unit_px),
+        lower=(steep(_smooth(q[Label.LOWER], BAND_SMOOTH * body.unit_px)) * (not off.bottom)).astype(np.float32),
+        clothed=_near_cloth(q[Label.UPPER] + q[Label.LOWER], CLOTH_NEAR * body.unit_px) * on_sleeve,
         leg_side=np.asarray(where.leg_reach[1] < where.leg_reach[0], np.float32),
         leg_place=np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0]).astype(np.float32),
     )
+
+
+def _smooth(mask: FloatArray, sigma_px: float) -> FloatArray:
+    return blur(mask, sigma_px) if sigma_px > 0.5 else mask
+
+
+def _near_cloth(cloth: FloatArray, reach_px: float) -> FloatArray:
+    """(H, W) 0..1: 1 on cloth and within `reach_px` of it, fading out over half as much again."""
+    away = cv2.distanceTransform((cloth < 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return ramp(np.asarray(away, np.float32), 1.5 * reach_px, reach_px).astype(np.float32)
+
+
+def _open_ground(background: FloatArray, unit_px: float) -> FloatArray:
+    """(H, W) 0..1: the background where it is wider than slits are, with a smooth edge of about two pixels."""
+    wide = grow(opened(background > 0.5, max(1.0, GROUND_LEAST * unit_px)), 2)
+    sigma = GROUND_SMOOTH * unit_px
+    if sigma < 0.7:
+        return np.asarray(steep(background) * wide, np.float32)
+    return np.asarray(np.clip((blur(steep(background) * wide, sigma) - 0.5) * 1.5 * sigma + 0.5, 0, 1), np.float32)
