@@ -79,7 +79,14 @@ def patch_layers(alpha_value: float) -> Layers:
 
 def drawn(scene: tuple[Picture, LabelMap, Body, Plate], alpha_value: float) -> Blend:
     picture, _, body, plate = scene
-    return blend(Scene.of(picture, plate, (True, True), CPU), patch_layers(alpha_value), torch.zeros(1), torch.zeros(1), torch.zeros(1, 2), body.unit_px)
+    return blend(
+        Scene.of(picture, plate, (True, True), CPU),
+        patch_layers(alpha_value),
+        torch.zeros(1),
+        torch.zeros(1),
+        torch.zeros(1, 2),
+        body.unit_px,
+    )
 
 
 def test_nothing_changes_outside_the_edit_mask(scene: tuple[Picture, LabelMap, Body, Plate]) -> None:
