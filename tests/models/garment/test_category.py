@@ -61,7 +61,7 @@ def mask_of(style: UpperStyle | TrouserStyle | SkirtStyle, category: Category) -
 
 
 @pytest.mark.parametrize(
-    ("category", "name"),
+    "category, name",
     [
         *((Category.UPPER, name) for name in TOPS),
         *((Category.DRESS, name) for name in DRESSES),

@@ -64,12 +64,12 @@ def test_the_waist_is_at_its_seam(name: str) -> None:
     assert abs(y - seam) < 0.12 * width
 
 
-def test_sides_run_from_armpit_to_hem(name: str = "sleeves") -> None:
-    _, found, _ = marks(name)
+def test_sides_run_from_armpit_to_hem() -> None:
+    _, found, _ = marks("sleeves")
     assert found.side.shape[1] > 9
     assert np.allclose(found.side[:, 0], found.armpit, atol=0.5)
     assert np.allclose(found.side[:, -1], found.hem, atol=0.5)
-    assert set(np.unique(read(name).part)) == {0, 1, 2, 3}
+    assert set(np.unique(read("sleeves").part)) == {0, 1, 2, 3}
 
 
 def test_a_slanted_hem_keeps_its_corners() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import GarmentNotIsolated
 from models.garment import isolate
-from models.samples import Packshot, UpperStyle, draw_upper
+from models.samples import Packshot, UpperStyle, draw_upper, packshot
 from models.types import BoolArray, Picture
 
 Draw = Callable[[str], Packshot]
@@ -164,3 +164,19 @@ def test_it_says_why_it_cannot(picture: Picture, word: str) -> None:
 def test_dark_grounds_do_too(wardrobe: dict[str, UpperStyle]) -> None:
     shot = draw_upper(replace(wardrobe["tee"], colour=(220, 210, 190), ground=(24, 26, 30), size=(480, 640)))
     assert iou(isolate(shot.picture).mask, shot.mask) > 0.97
+
+
+@pytest.mark.parametrize("quality", [None, 92, 40])
+def test_a_white_shirt_keeps_its_sleeves(quality: int | None) -> None:
+    shot = packshot("white-tee", (480, 640))
+    picture = shot.picture
+    if quality is not None:
+        _, coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        picture = np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1])
+    assert iou(isolate(picture).mask, shot.mask) > 0.95
+
+
+def test_half_a_garment_is_cut_off() -> None:
+    picture = packshot("chinos", (480, 640)).picture
+    with pytest.raises(GarmentNotIsolated, match="cut off"):
+        isolate(np.ascontiguousarray(picture[:, :250]))

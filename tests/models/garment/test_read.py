@@ -11,7 +11,7 @@ import pytest
 from models.errors import GarmentError, GarmentNotReadable
 from models.garment import read_garment_picture
 from models.garment.edge import pull_push, recolour_edge
-from models.samples import Packshot, UpperStyle
+from models.samples import Packshot, UpperStyle, packshot
 from models.types import Category, GarmentReading, Picture
 
 Draw = Callable[[str], Packshot]
@@ -122,3 +122,26 @@ def test_reading_twice_gives_the_same(drawn: Draw, reading: Read) -> None:
     again = read_garment_picture(drawn("polo").picture, Category.UPPER)
     assert (again.alpha == reading("polo").alpha).all()
     assert (again.landmarks.neckline == reading("polo").landmarks.neckline).all()
+
+
+def test_a_doubtful_category_is_told(drawn: Draw) -> None:
+    found = read_garment_picture(drawn("tee").picture, Category.LOWER)
+    assert [notice.code for notice in found.notices] == ["category-doubtful"]
+    assert found.confidence < 0.7
+
+
+def test_trousers_folded_lengthwise_are_told() -> None:
+    picture = packshot("chinos", (480, 640)).picture
+    leg = np.full_like(picture, 244)
+    leg[:, 100:340] = picture[:, :240]
+    with pytest.raises(GarmentNotReadable, match="folded lengthwise"):
+        read_garment_picture(leg)
+
+
+def test_large_pictures_are_recoloured_like_small_ones() -> None:
+    picture = np.full((2000, 1600, 3), 250, np.uint8)
+    picture[300:1700, 400:1200] = (150, 30, 40)
+    mask = (picture[..., 0] == 150).astype(bool)
+    recoloured = recolour_edge(picture, mask)
+    assert (recoloured[400:1600, 500:1100] == (150, 30, 40)).all()
+    assert np.abs(recoloured[280:300, 600:1000].astype(int) - (150, 30, 40)).max() <= 2

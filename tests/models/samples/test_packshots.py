@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.samples import Packshot, TrouserStyle, UpperStyle, draw_trousers, draw_upper, packshot, packshot_names
-from models.types import Category, FloatArray
+from models.types import Category, FloatArray, LowerLandmarks
 
 SMALL = (384, 512)
 ON_THE_LINE_PX = 1.5
@@ -144,7 +144,7 @@ def test_the_wardrobe_fills_its_pictures_and_knows_its_categories(name: str) -> 
     lower = dict.fromkeys(("chinos", "shorts", "skirt"), Category.LOWER)
     expected = {**lower, "dotted-dress": Category.DRESS}.get(name, Category.UPPER)
     assert shot.category is expected
-    assert (shot.landmarks is None) == (expected is Category.LOWER)
+    assert isinstance(shot.landmarks, LowerLandmarks) == (expected is Category.LOWER)
 
 
 def test_an_unknown_garment_is_refused() -> None:
