@@ -51,6 +51,8 @@ class Frame:
     waist: Tensor
     """(B,) px below the shoulder line, at the axis."""
     waist_known: Tensor
+    band: Tensor
+    """(B, 2) px from the axis to the waistband's outline, negative where it is not seen."""
     hem_ratio: Tensor
 
     @classmethod
@@ -83,6 +85,7 @@ class Frame:
             waist_line=one(body.waist),
             waist=one(body.waist[len(body.waist) // 2]),
             waist_known=one(float(body.waist_known)),
+            band=one(body.band),
             hem_ratio=one(body.hem_ratio),
         )
 

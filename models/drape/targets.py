@@ -87,6 +87,8 @@ least the second."""
 DRESS_HALF = (0.34, 1.7)
 ANKLE_MOST = 1.0
 """A dress or skirt is at most as long as to the ankles."""
+BAND_PUFF, BAND_SLOPE = 0.05, 0.5
+"""A tucked top stands off the waistband by at most so much (units), and this much more for each px above it."""
 BELOW_WAIST = 0.10
 """A tucked top's grid ends this far below the waist line; what is below the line is cut off."""
 
@@ -225,6 +227,7 @@ def _side(
     # under a waist band the outline is the lower garment's: the garment keeps the waist's width there
     seen = torch.where(tucked[:, None, None], torch.minimum(distance, frame.waist[:, None, None]), distance)
     body = clip(row_at(frame, seen)[2], SIDE_HALF, unit)
+    body = torch.where(tucked[:, None, None], _into_band(frame, distance, body), body)
     wanted = measures.side_half * scale[:, None, None]
     half = _held(wanted, body)
     half = torch.where(dress[:, None, None], _dress_half(frame, distance, wanted), half)
@@ -237,6 +240,14 @@ def _side(
     slope = (wanted.mean(1) / actual).clamp(*MIDDLE_SLOPE)
     yoke = slope[:, :1].expand(-1, YOKE_ROWS)
     return side, torch.cat([yoke, slope], 1), tucked.to(unit.dtype), (tucked | snapped).to(unit.dtype)
+
+
+def _into_band(frame: Frame, distance: Tensor, body: Tensor) -> Tensor:
+    """Half widths (B, 2, rows) px of a tucked top: near the waistband they come down to its width and a little more."""
+    unit = frame.unit[:, None, None]
+    over = (frame.waist[:, None, None] - distance).clamp_min(0)
+    most = frame.band[..., None] + BAND_PUFF * unit + BAND_SLOPE * over
+    return torch.where(frame.band[..., None] > 0, torch.minimum(body, most), body)
 
 
 def _snapped_ends(frame: Frame, measures: Measures, scale: Tensor) -> Tensor:

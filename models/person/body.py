@@ -63,6 +63,8 @@ KNEE_VISIBLE = 0.5
 """MediaPipe's visibility from which a knee inside the picture is seen."""
 THIGH_USUAL, SHIN_USUAL, THIGH_LEAST = 0.82, 0.80, 0.45
 """Bones of a leg that is not in the picture, in trunk lengths, when MediaPipe's guess of its thigh is shorter than the last."""
+BAND_ROWS = (0.04, 0.12)
+"""The waistband's width is that of the lower garment between so many units below the waist line."""
 LEGS_FROM, LEGS_TO = 0.25, 1.6
 """From this far below the hips (units) the legs' silhouette bounds the outline too; it reaches at most so far from the axis."""
 LEGS_BEND = 0.3
@@ -113,6 +115,8 @@ class Body:
     waist_known: bool
     waist_spread: float
     """Median deviation of the waist line's points from it, in units: small for a clear straight edge."""
+    band: FloatArray
+    """(2,) px from the axis to the lower garment's outline just below the waist line; negative where it is not seen."""
     hem_ratio: float
     """Width of the worn top just above the waist line against the lower garment's just below."""
 
@@ -168,7 +172,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         tip[k] += over * (np.clip(height, TIP_HEIGHT[0] * unit, TIP_HEIGHT[1] * unit) - own)
     side = np.stack([_side(labels, row_middle, (-1, 1)[k] * row_right, both[k], unit) for k in (0, 1)])
     side = _with_legs(side, legs, row_middle, row_right, hip_middle, right, unit)
-    waist, waist_known, spread, ratio = _waist(labels, both, row_middle, row_right, trunk_px, unit)
+    waist, waist_known, spread, ratio, band = _waist(labels, both, row_middle, row_right, trunk_px, unit)
     mouth = pose.xy[list(MOUTH)].mean(0)
     chin = pose.xy[NOSE] + (mouth - pose.xy[NOSE]) * 2.2
     return Body(
@@ -194,6 +198,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         waist_known=waist_known,
         waist_spread=spread,
         hem_ratio=ratio,
+        band=band,
     )
 
 
@@ -385,7 +390,7 @@ def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Ar
 
 def _waist(
     labels: LabelMap, arms: tuple[Arm, Arm], row_middle: FloatArray, row_right: FloatArray, trunk_px: float, unit: float
-) -> tuple[FloatArray, bool, float, float]:
+) -> tuple[FloatArray, bool, float, float, FloatArray]:
     """A robust parabola through the first lower-garment pixels below the old top, column by column."""
     lateral = np.linspace(-WAIST_TO, WAIST_TO, WAIST_COUNT)
     step_px = ROW_SPAN * unit / (ROW_COUNT - 1)
@@ -409,7 +414,7 @@ def _waist(
     arm_reach = np.minimum(*(arm_coordinates(points[before, column], arm)[0] for arm in arms))
     good = (row >= 0) & ((above == Label.UPPER) | ((above != Label.BACKGROUND) & (arm_reach > 1.6)))
     if good.sum() < 8:
-        return np.full(WAIST_COUNT, 1.02 * trunk_px, np.float32), False, 1.0, 1.0
+        return np.full(WAIST_COUNT, 1.02 * trunk_px, np.float32), False, 1.0, 1.0, np.full(2, -1, np.float32)
     x, y = lateral[good], distance[row[good]]
     weight = np.ones(len(x))
     powers = np.stack([np.ones_like(x), x, x**2], 1)
@@ -433,4 +438,14 @@ def _waist(
         return float(np.median(band.sum(1)))
 
     ratio = width_of(Label.UPPER, -0.11, -0.05) / max(width_of(Label.LOWER, 0.06, 0.14), 1.0)
-    return waist.astype(np.float32), True, float(np.median(np.abs(residual)) / unit), float(ratio)
+    rows = np.clip(at + np.array(BAND_ROWS) * unit / (step_px / fine), 0, len(distance) - 1).astype(int)
+    band = np.array([_band(labels, middle[rows[0] : rows[1] + 1], side * right[rows[0] : rows[1] + 1], unit) for side in (-1, 1)])
+    return waist.astype(np.float32), True, float(np.median(np.abs(residual)) / unit), float(ratio), band.astype(np.float32)
+
+
+def _band(labels: LabelMap, middle: FloatArray, outward: FloatArray, unit: float) -> float:
+    """Median px from the axis (N, 2) `outward` (N, 2) to where the lower garment ends; -1 where it is not seen."""
+    steps = np.arange(SIDE_FROM, SIDE_TO, 0.006) * unit
+    seen = look_up(labels, middle[:, None] + outward[:, None] * steps[None, :, None])
+    end = first(seen != Label.LOWER, -1)
+    return float(np.median(steps[end[end > 0]])) if (end > 0).mean() > 0.5 else -1.0
