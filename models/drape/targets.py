@@ -46,7 +46,7 @@ EASE = 1.10
 HELD_TO, OVER_OUTLINE = (1.03, 1.10), 1.012
 """... but garments up to the first factor wider than the outline lie on it (times the last), from the second on they stand off."""
 MIDDLE_SLOPE = (0.80, 1.0)
-SLEEVE_COVER = ((0.36, 0.70, 1.0, 1.55), (0.0, 0.235, 0.46, 1.0))
+SLEEVE_COVER = ((0.35, 0.68, 0.97, 1.50), (0.0, 0.235, 0.46, 1.0))
 """Straight length of a sleeve in units -> share of the arm that it covers: some is spent on the shoulder above the
 joint, and a hanging sleeve is slacker than a flat one. The middle two were measured on sleeves seen both ways; from the
 last on it is a long sleeve and ends at the wrist."""
