@@ -22,6 +22,8 @@ AXILLA = (1.45, 1.75)
 """Round the upper arm, out to this many arm half widths, the fill is skin too: a raised arm has no cloth under it."""
 LOWER_CLOSE, LOWER_LEAST_PX = 0.10, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
+LOWER_OVER = (-0.03, -0.015)
+"""It begins this far (units) above the waist line: under a hem that ends at the old one no light may shine through."""
 LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 """Its upper edge may lie this far (units) below the waist line, where a belt dips; its sides are smoothed over the second."""
 GROUND_LIKE = 14.0
@@ -94,7 +96,7 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
         # below the waist line the lower garment goes on, as wide as it is seen to be
         lower = shrink(labels == Label.LOWER, 2)
         if (lower * clean).sum() > LOWER_LEAST_PX:
-            share = ramp(where.below_waist, -1.5, 1.5) * (1 - arms)
+            share = ramp(where.below_waist / body.unit_px, *LOWER_OVER) * (1 - arms)
             wide = close(labels == Label.LOWER, LOWER_CLOSE * unit)
             up = np.ones((max(1, round(LOWER_UP * unit)), 1), np.uint8)
             wide = np.asarray(cv2.dilate(wide, up, anchor=(0, 0)), np.uint8)
