@@ -38,14 +38,17 @@ def as_guide(rgb: Tensor) -> Tensor:
 
 
 def edge_lines(probabilities: Tensor, rgb: Tensor) -> Tensor:
-    """Probabilities (B, 6, h, w) and the picture (B, 3, h, w) of the frame -> coefficients (B, 5, 4, h, w) for the photo's pixels.
+    """Probabilities (B, 6, h, w) and the picture (B, 3, h, w) of the frame -> coefficients (B, 5, 4, h, w) for the photo's values.
 
     The classes sum to one, so the background is what the others leave.
     """
     labels = best_label(probabilities.transpose(0, 1))[:, None]
     hard = labels == torch.arange(1, probabilities.shape[1], device=labels.device)[:, None, None]
     planes = blur(SOFT_SHARE * probabilities[:, 1:] + (1 - SOFT_SHARE) * hard, LABEL_BLUR_PX)
-    return guide_coefficients(as_guide(rgb), planes, RADIUS_PX, EPSILON)
+    lines = guide_coefficients(as_guide(rgb), planes, RADIUS_PX, EPSILON)
+    # for the photo as it is, 0..255: scaling a few slopes is cheaper than scaling a photo
+    slopes = lines[:, :, :3] * SCALE
+    return torch.cat((slopes, (lines[:, :, 3] - MIDDLE * slopes.sum(2))[:, :, None]), 2)
 
 
 def to_photo(parsed: Tensor, coefficients: Tensor, photo: Picture, frame: Frame) -> tuple[Tensor, Tensor]:
@@ -53,8 +56,8 @@ def to_photo(parsed: Tensor, coefficients: Tensor, photo: Picture, frame: Frame)
     labels uint8 (H, W), both there.
     """
     device, classes = coefficients.device, coefficients.shape[0]
-    crop = torch.from_numpy(np.ascontiguousarray(photo[frame.window])).to(device)
-    guide = as_guide(crop.permute(2, 0, 1).float())
+    crop = photo[frame.window]
+    guide = [torch.from_numpy(channel).to(device).float() for channel in cv2.split(crop)]
     size = (crop.shape[0], crop.shape[1])
     full = torch.from_numpy(np.zeros((classes + 1, *photo.shape[:2]), np.float32)).to(device)  # NumPy's large pages are cheap to touch
     full[0] = 1
