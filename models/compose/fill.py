@@ -27,7 +27,9 @@ LOWER_OVER = (-0.03, -0.015)
 LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 """Its upper edge may lie this far (units) below the waist line, where a belt dips; its sides are smoothed over the second."""
 GROUND_LIKE = 14.0
-"""What differs by less (0..255) from the ground further off is ground too, beside a fill."""
+"""What differs by less (0..255) from the ground further off is ground too, beside a fill, ..."""
+CLOTH_UNLIKE = 0.6
+"""... if it differs by less than this share of its difference from the old cloth."""
 SIDE_SHARE = 0.97
 """The bare trunk is this much narrower than the clothed outline."""
 BARE_SIDE = ((0.3, 0.62, 0.92, 1.1), (0.48, 0.46, 0.56, 0.61))
@@ -71,10 +73,13 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
         return enlarge(pull_push(small, (weight * clean).astype(np.float32)), (width, height))
 
     seen = shrink(reduce(q[Label.BACKGROUND], size) > 0.9, 2)
-    ground = pull_push(small, (background_weight(seen, reduce(worn.cloth(off), size) > 0.5, NEAR_CLOTH * unit) * clean).astype(np.float32))
+    cloth = reduce(worn.cloth(off), size) > 0.5
+    ground = pull_push(small, (background_weight(seen, cloth, NEAR_CLOTH * unit) * clean).astype(np.float32))
     # right beside the hole the ground is taken as it is, unless it may be cloth: no ghost of the old outline
     step = small - ground
     joins = (seen > 0) & clean & (strongest(step) < GROUND_LIKE)
+    if cloth.any():
+        joins &= strongest(step) < CLOTH_UNLIKE * strongest(small - np.median(small[cloth], 0))
     if joins.any():
         ground = ground + pull_push(step, joins.astype(np.float32))
     ground = enlarge(ground, (width, height))
