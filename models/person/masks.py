@@ -31,6 +31,19 @@ class Box:
         return self.bottom - self.top
 
 
+@dataclass(frozen=True, slots=True)
+class ClassMaps:
+    """Probabilities of the six classes over a rectangle of a photo."""
+
+    probabilities: FloatArray
+    """(6, h, w) 0..1, sums to 1."""
+    left: int
+    top: int
+    width: int
+    height: int
+    """The rectangle in photo px; it may reach outside."""
+
+
 def box_of(mask: FloatArray) -> Box | None:
     """The bounding box of the person pixels; None where there are none."""
     person = mask > PERSON_LEVEL

@@ -20,8 +20,7 @@ import numpy as np
 
 from models.assets import PersonAssets, find
 from models.errors import AssetError, BodyNotVisible, NoPerson, PhotoTooSmall, SeveralPeople
-from models.person.masks import PERSON_LEVEL, Box, box_of, iou, only_around, overlap, unexplained
-from models.person.parsing.classes import ClassMaps
+from models.person.masks import PERSON_LEVEL, Box, ClassMaps, box_of, iou, only_around, overlap, unexplained
 from models.person.quiet import quiet_stderr
 from models.person.views import View, closer, second_looks, whole
 from models.types import FloatArray, Notice, Picture, Pose

@@ -6,13 +6,12 @@ upper from lower garment, and draws edges as coarsely as 256 pixels do: both sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.person.masks import ClassMaps
 from models.person.parsing.fields import Frame
 from models.types import FloatArray
 
@@ -25,19 +24,6 @@ SHOES_AS_CLOTHES = 0.4
 """... and other things have this share of what is said of clothes: shoes are both."""
 MASK_SHARE = 0.5
 """How much of the person mask is the segmenter's, where it speaks."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassMaps:
-    """Probabilities of the six classes over a rectangle of a photo."""
-
-    probabilities: FloatArray
-    """(6, h, w) 0..1, sums to 1."""
-    left: int
-    top: int
-    width: int
-    height: int
-    """The rectangle in photo px; it may reach outside."""
 
 
 def classes_in_frame(maps: ClassMaps, frame: Frame) -> FloatArray:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 SAMPLES = 1024
 """Pixels drawn for one class, evenly along its cumulated weight (in reading order: spread over the region)."""
-ROUNDS = 5
+ROUNDS = 8
 """Lloyd rounds of k-means."""
 RESTARTS = 4
 """k-means runs of which the tightest is kept: with one, IoUs wander by a hundredth from picture to mirrored picture."""

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.person.masks import ClassMaps
 from models.person.parsing import ground
 from models.person.parsing.anatomy import Anatomy, read_anatomy
 from models.person.parsing.appearance import first_look, hair_ahead, likelihoods, second_look, skin_share
 from models.person.parsing.certainty import certainty
-from models.person.parsing.classes import ClassMaps, as_evidence, classes_in_frame, with_classes
+from models.person.parsing.classes import as_evidence, classes_in_frame, with_classes
 from models.person.parsing.cleaning import clean, read_zones
 from models.person.parsing.cuts import Waist, find_end, find_waist, is_one_piece, waist_words
 from models.person.parsing.fields import choose_frame, features, lab, landmarks_in_frame, mask_in_frame, picture_in_frame

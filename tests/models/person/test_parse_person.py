@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from models.person.masks import ClassMaps
 from models.person.observe import Observer
-from models.person.parsing import ClassMaps, parse_person
+from models.person.parsing import parse_person
 from models.person.parsing.classes import classes_in_frame
 from models.person.parsing.fields import choose_frame
 from models.types import BoolArray, FloatArray, Label, LabelMap, PersonParse, Picture, Pose
