@@ -82,6 +82,7 @@ class Scene:
     front_torso: Tensor
     front_sleeves: Tensor
     hands: Tensor
+    front_arms: Tensor
     arm_cover: Tensor
     arm_place: Tensor
     arm_in_front: Tensor
@@ -117,6 +118,7 @@ class Scene:
             front_torso=planes(plate.front_torso),
             front_sleeves=planes(plate.front_sleeves),
             hands=planes(plate.hands),
+            front_arms=planes(plate.front_arms),
             arm_cover=planes(plate.arm_cover),
             arm_place=planes(plate.arm_place),
             arm_in_front=torch.tensor(in_front, dtype=torch.float32, device=device)[None, :, None, None],
@@ -263,9 +265,10 @@ def blend(
     # beside the lower garment there is nothing to be tucked into
     inside_waist = inside_waist * (1 - tuck * scene.ground * (below / 2 + 0.5).clamp(0, 1))
     bare_from = sleeve_end.clamp_min(ARM_FROM)[:, :, None, None]
-    bare = scene.arm_cover * ((scene.arm_place - bare_from) / END_FADE).clamp(0, 1) * scene.arm_in_front
-    filled_arm = bare.amax(1, keepdim=True) * (scene.removed > 0)
-    front = torch.maximum(scene.front_torso, filled_arm)
+    beyond_sleeve = ((scene.arm_place - bare_from) / END_FADE).clamp(0, 1)
+    filled_arm = (scene.arm_cover * beyond_sleeve * scene.arm_in_front).amax(1, keepdim=True) * (scene.removed > 0)
+    seen_arm = (scene.front_arms * beyond_sleeve).amax(1, keepdim=True)
+    front = torch.maximum(scene.front_torso, torch.maximum(filled_arm, seen_arm))
     set_in = _set_in(layers.sleeve_place)
     # the torso runs on under the sleeve's first pixels
     seam = layers.sleeve_alpha * (set_in < 1) * (layers.torso_place[:, :1] > NOWHERE)

@@ -36,6 +36,8 @@ class Front:
     strips: FloatArray
     hands: FloatArray
     """(2, H, W) hands that come out of sleeves."""
+    arms: FloatArray
+    """(2, H, W) forearms and hands: they lie before a torso where the new sleeve has ended."""
     top: FloatArray
     """The worn top, where it hangs before a lower garment."""
 
@@ -44,23 +46,25 @@ def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> 
     """`filled_arms` (H, W) 0..1: the plate's own arms, where an old sleeve was."""
     q, where = worn.parse.probabilities, worn.where
     hands = ramp(where.place, *HAND_PLACE) * ramp(where.reach, *HAND_REACH)
-    forearms = np.any((where.place > ARM_FROM) & (where.reach < FOREARM_REACH), axis=0)
+    forearms = np.stack(
+        [blur((place > ARM_FROM) & (reach < FOREARM_REACH), 2) for place, reach in zip(where.place, where.reach, strict=True)]
+    )
     hair = steep(q[Label.HAIR]) * (where.over > HAIR_DOWN_TO)
     skin = steep(q[Label.SKIN])
     head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep(q[Label.SKIN] + q[Label.HAIR]))
-    bare = np.maximum(larger(hands) * skin, blur(np.asarray(forearms), 2) * skin)
-    torso = np.maximum(head, bare)
+    arms = np.asarray(np.maximum(hands, forearms) * skin, np.float32)
     none = np.zeros_like(skin)
     if drawn is Category.UPPER:
-        return Front(torso, head, np.asarray(hands * skin, np.float32), none)
+        return Front(head, head, np.asarray(hands * skin, np.float32), arms, none)
     # what touches is added before it is steepened, or the garment would shine through between a hand and its bag
-    on_arm = np.maximum(larger(hands), blur(np.asarray(forearms), 2))
-    held = q[Label.SKIN] * on_arm + np.where(_held(worn), q[Label.OTHER], 0)
+    bag = np.where(_held(worn), q[Label.OTHER], 0)
     if drawn is Category.DRESS:
-        return Front(np.maximum(torso, steep(held)), head, np.asarray(hands * skin, np.float32), none)
+        held = steep(q[Label.SKIN] * larger(hands) + bag)
+        return Front(np.maximum(head, held), head, np.asarray(hands * skin, np.float32), arms, none)
     top = none if off.top else q[Label.UPPER]
-    front = np.maximum(np.maximum(torso, steep(held + top)), filled_arms * np.any(where.place > ARM_FROM, axis=0))
-    return Front(front, front, np.zeros_like(hands), none if off.top else steep(top))
+    held = steep(q[Label.SKIN] * larger(np.maximum(hands, forearms)) + bag + top)
+    front = np.maximum(np.maximum(np.maximum(head, larger(arms)), held), filled_arms * np.any(where.place > ARM_FROM, axis=0))
+    return Front(front, front, np.zeros_like(hands), np.zeros_like(arms), none if off.top else steep(top))
 
 
 def catches(worn: Worn, skin: FloatArray, drawn: Category, off: Off) -> FloatArray:

@@ -45,11 +45,13 @@ class Plate:
     removed: FloatArray
     """0..1 share of the plate that is fill; 0 exactly where plate equals photo."""
     front_torso: FloatArray
-    """0..1 what lies before a torso: hair, face, hands and bare forearms, and what is held."""
+    """0..1 what lies before a torso: hair, face, and what is held."""
     front_sleeves: FloatArray
     """0..1 what lies before a sleeve whatever its length: hair and face; before legs: arms, hands and the worn top too."""
     hands: FloatArray
     """(2, H, W) 0..1 the visible hands and wrists: they lie before a sleeve where it has ended; none for lower garments."""
+    front_arms: FloatArray
+    """(2, H, W) 0..1 the visible forearms and hands: they lie before a torso where the new sleeve has ended."""
     arm_cover: FloatArray
     """(2, H, W) 0..1 the bare arms."""
     arm_place: FloatArray
@@ -112,6 +114,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         front_torso=front.torso,
         front_sleeves=front.strips,
         hands=front.hands,
+        front_arms=front.arms,
         arm_cover=np.asarray(arm_cover * (1 - removed * steep(q[Label.LOWER])), np.float32),
         arm_place=where.place,
         below_waist=where.below_waist,

@@ -16,6 +16,7 @@ from models.drape.cut_lower import LowerMeasures, cut_lower
 from models.drape.grids import (
     BODY_ROWS,
     RIDGE_COLUMNS,
+    SLEEVE_INSET,
     SLEEVE_ROWS,
     WAIST_ROW,
     YOKE_ROWS,
@@ -207,7 +208,7 @@ def _curves(marks: UpperLandmarks, mask: BoolArray) -> tuple[TorsoCurves, Sleeve
         upper, lower = resample(sleeve.outer, SLEEVE_ROWS + 1), resample(sleeve.inner, SLEEVE_ROWS + 1)
         upper[0], lower[0] = marks.shoulder[k], marks.armpit[k]
         outer.append(upper)
-        inner.append(lower)
+        inner.append(lower + SLEEVE_INSET * (upper - lower))
     return torso, SleeveCurves(_row(np.stack(outer)), _row(np.stack(inner)))
 
 

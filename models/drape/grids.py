@@ -32,6 +32,9 @@ RIDGE_COLUMNS = round((1 - NECK_U) * COLUMNS / 2)
 """Columns from a neck point to the shoulder tip."""
 TIP_RISE = 0.2
 """Height of the strip above the shoulder tips as a share of its height above the neck points."""
+SLEEVE_INSET = 0.06
+"""A sleeve's grid ends this share of its width inside the inner edge, which then lies in the margin: of a wide sleeve laid over
+the torso the inner edge is short and ragged, and its rows must end on cloth."""
 SLEEVE_ROWS = 16
 SLEEVE_COLUMNS = 6
 

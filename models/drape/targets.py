@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.drape.cut import Measures
 from models.drape.frame import Frame, Placement, clip, piecewise, row_at, sample, smooth, unit_vector
-from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_ROWS, WAIST_ROW, YOKE_ROWS, SleeveCurves, TorsoCurves
+from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_INSET, SLEEVE_ROWS, WAIST_ROW, YOKE_ROWS, SleeveCurves, TorsoCurves
 from models.person.body import TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_TO
 from models.person.limbs import LIMB_COUNT
 from models.types import Tuck
@@ -390,4 +390,4 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)
     inner_edge = torch.cat([armpit[:, :, None], inner_edge[:, :, 1:]], 2)
     end = torch.where(length < length1, length / length1, 1 + (length - length1) / length2)
-    return SleeveCurves(outer_edge, inner_edge), end
+    return SleeveCurves(outer_edge, inner_edge + SLEEVE_INSET * (outer_edge - inner_edge)), end
