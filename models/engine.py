@@ -190,7 +190,7 @@ class Engine:
         if self._observer is None:
             self._observer = Observer(self._assets_dir)
         seen = self._observer.observe(picture)
-        return seen, parse_person(picture, seen.pose, seen.pose_mask, seen.selfie_mask)
+        return seen, parse_person(picture, seen.pose, seen.pose_mask, seen.selfie_mask, seen.classes)
 
     @torch.inference_mode()
     def try_on(self, batch: Sequence[Fitting[Person, Garment]]) -> list[TryOn]:

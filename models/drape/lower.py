@@ -26,6 +26,8 @@ WAIST_USUAL = 0.30
 """Where no waist line is seen: the usual height."""
 WAIST_LIFT = 0.012
 """The band's edge lies this much above the old one's, so that nothing of that shows."""
+UNDER_TOP = 0.9
+"""A waistband under a top is so much narrower than what shows of the worn one below the top's hem, or else than the top."""
 BAND_EASE = 1.015
 """The band stands off the body by this factor."""
 CROTCH_BELOW = (0.15, 0.36)
@@ -87,6 +89,7 @@ def _waistband(frame: Frame, waist: Tensor, hidden: Tensor) -> tuple[Tensor, Ten
     """The band's corners and middle, (B, 3, 2) left, middle, right, and its half widths (B, 2) px."""
     _, _, outline = row_at(frame, waist[:, None, None].expand(-1, 2, 1))
     half = outline[..., 0] * BAND_EASE
+    half = torch.where((hidden > 0.5)[:, None], _under_top(frame, half), half)
     # the band follows the seen line's slant and curve
     lateral = torch.stack([-half[:, 0], torch.zeros_like(waist), half[:, 1]], 1) / frame.unit[:, None]
     at = (lateral / WAIST_TO + 1) / 2 * (WAIST_COUNT - 1)
@@ -96,6 +99,12 @@ def _waistband(frame: Frame, waist: Tensor, hidden: Tensor) -> tuple[Tensor, Ten
     middle, across, _ = row_at(frame, level[:, None].expand(-1, 2, -1))
     right = across[:, 1]
     return middle[:, 1] + right * (lateral * frame.unit[:, None])[..., None], half
+
+
+def _under_top(frame: Frame, half: Tensor) -> Tensor:
+    """Half widths (B, 2, ...) px where a top hangs over the garment: narrower than what shows of the old one below it."""
+    band = frame.band.reshape(*frame.band.shape, *[1] * (half.dim() - 2))
+    return UNDER_TOP * torch.where(band > 0, torch.minimum(half, band), half)
 
 
 def _scale(frame: Frame, measures: LowerMeasures, band: Tensor) -> Tensor:
@@ -127,6 +136,7 @@ def _legs(frame: Frame, measures: LowerMeasures, scale: Tensor, waist: Tensor, t
     middle, across, outline = row_at(frame, distance)
     flat = measures.half[:, :, : CROTCH_ROW + 1].mean(1, keepdim=True) * scale[:, None, None]
     half = torch.minimum(torch.maximum(flat, outline), SIDE_EASE * outline)
+    half = torch.where((distance < frame.waist[:, None, None]) & (frame.waist_known > 0.5)[:, None, None], _under_top(frame, half), half)
     side = middle + across * half[..., None]
     corner = torch.stack([top[:, 0], top[:, 2]], 1)
     blend = (1 - torch.arange(CROTCH_ROW + 1, device=scale.device) / 2).clamp(0, 1)[None, None, :, None]
@@ -210,6 +220,7 @@ def _skirt(frame: Frame, measures: LowerMeasures, scale: Tensor, waist: Tensor, 
     middle, across, outline = row_at(frame, distance)
     flat = measures.half.mean(1, keepdim=True) * scale[:, None, None]
     half = torch.maximum(flat, SKIRT_BODY * outline)
+    half = torch.where((distance < frame.waist[:, None, None]) & (frame.waist_known > 0.5)[:, None, None], _under_top(frame, half), half)
     side = middle + across * half[..., None]
     corner = torch.stack([top[:, 0], top[:, 2]], 1)
     blend = (1 - torch.arange(SLEEVE_ROWS + 1, device=scale.device) / 3).clamp(0, 1)[None, None, :, None]

@@ -71,7 +71,7 @@ OUTLINE_NEAR, OUTLINE_EASE = 0.18, 0.04
 """A sleeve's edge keeps to the silhouette when that is within the first of it, and stands off it by at most the second."""
 TUCK_FROM = -0.15
 """A top that would end less than this below the waist line (negative: above it) is drawn down to it when tucked."""
-HEM_SNAP = 0.35
+HEM_SNAP = 0.48
 """A hem within this of the worn top's hem is put there."""
 WORN_OUT = ((0.10, 0.90), (0.22, 1.12))
 """The worn top hangs out when its hem is lower than the first number (in trunk lengths above the hips) and wider
