@@ -15,9 +15,11 @@ import torch
 from models.compose.blend import Blend, Legs, Scene, blend
 from models.compose.plate import make_plate
 from models.compose.worn import Off
+from models.confidence import CODES, PersonSigns, Verdict, judge, look_at_drape, look_at_person
 from models.drape.cut import Garment, Measures, cut
 from models.drape.cut_lower import LowerMeasures
 from models.drape.frame import Frame, Placement
+from models.drape.grids import ARMPIT_ROW, HEM_ROW, SLEEVE_ROWS
 from models.drape.lower import place_lower
 from models.drape.targets import place, tuck_code
 from models.drape.warp import Topology, Warp, layers, warp
@@ -58,7 +60,9 @@ class Person:
     """At work size."""
     body: Body
     frame: Frame
+    signs: PersonSigns
     confidence: float
+    """For an upper garment, before one is drawn."""
     notices: tuple[Notice, ...]
     device: torch.device
     scenes: dict[tuple[Category, Off], Scene] = field(default_factory=dict)
@@ -133,6 +137,8 @@ class Engine:
             work = resize_picture(photo, (round(photo.shape[0] * scale), round(photo.shape[1] * scale)))
         seen, parse = self._look(work)
         body = measure_body(seen.pose, parse)
+        signs = look_at_person(work, seen.pose, parse, body, seen.pose_mask, seen.selfie_mask)
+        verdict = judge(signs, (Category.UPPER,))
         person = Person(
             photo=photo,
             work=work,
@@ -140,8 +146,9 @@ class Engine:
             parse=parse,
             body=body,
             frame=Frame.of(body, self._device),
-            confidence=parse.certainty,
-            notices=(*seen.notices, *parse.notices),
+            signs=signs,
+            confidence=verdict.confidence,
+            notices=(*seen.notices, *parse.notices, *verdict.reasons),
             device=self._device,
         )
         person.scene(Category.UPPER, Off.UPPER)  # what is asked for most is ready
@@ -203,12 +210,14 @@ class Engine:
             drawn = self._draw([batch[i] for i in members])
             pictures = drawn.blend.picture.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             edits = drawn.blend.edit[:, 0].cpu().numpy()
-            for i, picture, edit in zip(members, pictures, edits, strict=True):
+            verdicts = _verdicts([batch[i] for i in members], drawn.placement)
+            for i, picture, edit, verdict in zip(members, pictures, edits, verdicts, strict=True):
                 fitting = batch[i]
+                of_photo = (n for n in fitting.person.notices if n.code not in CODES)  # the verdict tells those for this garment
                 results[i] = TryOn(
                     picture=_at_full_size(fitting.person, picture, edit),
-                    confidence=min(fitting.person.confidence, *(g.confidence for g in fitting.garments)),
-                    notices=(*fitting.person.notices, *(n for g in fitting.garments for n in g.notices)),
+                    confidence=verdict.confidence,
+                    notices=(*of_photo, *(n for g in fitting.garments for n in g.notices), *verdict.reasons),
                     timings_ms=drawn.timings_ms,
                 )
         return [results[i] for i in range(len(batch))]
@@ -275,6 +284,28 @@ def _place(frame: Frame, garments: Sequence[Garment], tuck: torch.Tensor) -> Pla
     if lower:
         return place_lower(frame, LowerMeasures.stack(lower))
     return place(frame, Measures.stack([g.measures for g in garments if isinstance(g.measures, Measures)]), tuck)
+
+
+def _verdicts(batch: Sequence[Fitting[Person, Garment]], placement: Placement) -> list[Verdict]:
+    """What is thought of fittings drawn together; `placement` of the outermost garments. One small copy to the host."""
+    garments = [f.garments[-1] for f in batch]
+    if placement.torso is None:
+        rows = slice(0, SLEEVE_ROWS + 1)
+        on_body = torch.stack([placement.sleeves.outer, placement.sleeves.inner], 2)
+        grid = torch.cat([g.sleeves for g in garments])[:, :, rows]
+    else:
+        on_body = placement.torso.side[:, None]
+        grid = torch.cat([g.torso for g in garments])[:, None, ARMPIT_ROW : HEM_ROW + 1]
+    both = torch.stack([on_body, torch.stack([grid[..., 1, :], grid[..., -2, :]], 2)], 1).cpu().numpy()  # (B, 2, P, 2, R, 2)
+    return [
+        judge(
+            f.person.signs,
+            [g.category for g in f.garments],
+            [g.confidence for g in f.garments],
+            look_at_drape(pieces[0], pieces[1], f.person.work_size),
+        )
+        for f, pieces in zip(batch, both, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
