@@ -21,7 +21,9 @@ from models.images import GARMENT_LONG_SIDE_PX, Decoded, decode
 from models.interface import EngineProtocol, Fitting, G, P
 from models.types import Category, Notice, Tuck
 from service.categories import parse_categories
+from service.errors import ServiceError
 from service.explain import at_picture_size, write_error, write_result
+from service.outfits import draw
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +42,8 @@ class CaseFailed(Exception):
     """Why one case gave no picture."""
 
     def __init__(self, slug: str, detail: str, path: Path | None = None) -> None:
-        """`slug`: of `models.errors`, or invalid-id, invalid-row, invalid-category, unreadable-file, unwritable-folder; `path`: of the
-        file that is to blame.
+        """`slug`: of `models.errors`, or outfit-not-wearable, invalid-id, invalid-row, invalid-category, unreadable-file,
+        unwritable-folder; `path`: of the file that is to blame.
         """
         super().__init__(detail)
         self.slug = slug
@@ -216,7 +218,7 @@ class Batch(Generic[P, G]):
             self._draw(person, garments, folder)
         except CaseFailed as failure:
             return write_failure(folder, failure)
-        except MuslinError as error:
+        except (MuslinError, ServiceError) as error:
             return write_failure(folder, CaseFailed(error.slug, error.detail))
         except OSError as error:
             return write_failure(folder, _unwritable(folder, error))
@@ -228,7 +230,7 @@ class Batch(Generic[P, G]):
     def _draw(self, person: Reading[P], garments: Sequence[Reading[G]], folder: Path) -> None:
         fitting = Fitting(person.get(), tuple(garment.get() for garment in garments), self._tuck)
         begin = time.perf_counter()
-        (result,) = self._engine.try_on([fitting])
+        result = draw(self._engine, fitting)
         timings = {
             "read_person": person.ms,
             "read_garment": sum(garment.ms for garment in garments),

@@ -8,8 +8,13 @@ from models.types import Category
 
 
 def parse_categories(words: Sequence[str], count: int) -> list[Category | None]:
-    """One for each of `count` garments, or one for all. Raises ValueError with a sentence."""
-    words = [word.strip().lower() for word in words if word.strip()] or ["auto"]
+    """One for each of `count` garments, or one for all; None, to be found from the outline, for auto and where none is given.
+
+    Raises ValueError with a sentence.
+    """
+    words = [word.strip().lower() or "auto" for word in words] or ["auto"]
+    while len(words) > max(count, 1) and words[-1] == "auto":
+        words.pop()  # a separator at the end
     for word in words:
         if word != "auto" and word not in set(Category):
             raise ValueError(f"The category must be one of auto, {', '.join(Category)}, not {word!r}.")

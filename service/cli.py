@@ -37,7 +37,9 @@ from models.interface import EngineProtocol, Fitting
 from models.types import Category, Tuck
 from service.batch import Batch, CaseFailed, GarmentFile, ManifestError, read_manifest, write_failure
 from service.categories import parse_categories
+from service.errors import ServiceError
 from service.explain import at_picture_size, write_result
+from service.outfits import draw
 from service.settings import Settings, SettingsError, read_settings
 from service.version import muslin_version
 
@@ -45,6 +47,7 @@ MakeEngine = Callable[[Settings], EngineProtocol[Any, Any]]
 
 OUTPUT_FORMATS: dict[str, Encoding] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 SOME_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+TUCK_HELP = "tops inside or over what is worn below; auto keeps the wearer's way (auto)"
 
 
 class CommandError(Exception):
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None, engine: MakeEngine = make_engin
         code: int = options.run(options, read_settings(), engine)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (CommandError, SettingsError, MuslinError) as error:
+    except (CommandError, SettingsError, MuslinError, ServiceError) as error:
         print(f"muslin: {error}", file=sys.stderr)
         return USAGE_ERROR
     except OSError as error:
@@ -95,10 +98,10 @@ def _parser() -> argparse.ArgumentParser:
 
     try_on = commands.add_parser("try-on", help="dress one person")
     try_on.add_argument("photo", type=Path)
-    try_on.add_argument("garment", type=Path, nargs="+", help="inner to outer")
+    try_on.add_argument("garment", type=Path, nargs="+", help="several make an outfit, inner to outer")
     try_on.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=f"picture to write ({', '.join(OUTPUT_FORMATS)})")
-    try_on.add_argument("--category", action="append", default=[], choices=categories, help="repeat it for several garments (auto)")
-    try_on.add_argument("--tuck", choices=tucks, default=Tuck.AUTO.value)
+    try_on.add_argument("--category", action="append", default=[], choices=categories, help="one for all garments, or repeated (auto)")
+    try_on.add_argument("--tuck", choices=tucks, default=Tuck.AUTO.value, help=TUCK_HELP)
     try_on.add_argument("--explain", type=Path, metavar="DIR", help="write there how the picture came about")
     try_on.set_defaults(run=_try_on)
 
@@ -109,9 +112,14 @@ def _parser() -> argparse.ArgumentParser:
         "One bad row stops nothing. "
         "Exit code: 0 all dressed, 1 some failed (listed at the end), 2 the list cannot be read or nothing can be drawn.",
     )
-    batch.add_argument("manifest", type=Path, help="CSV file with the columns id, photo, garment, category; paths relative to it")
+    batch.add_argument(
+        "manifest",
+        type=Path,
+        help="CSV file with the columns id, photo, garment, category; paths relative to it; an outfit's garments, inner to outer, and "
+        "their categories are separated by semicolons",
+    )
     batch.add_argument("out", type=Path, metavar="OUT_DIR")
-    batch.add_argument("--tuck", choices=tucks, default=Tuck.AUTO.value)
+    batch.add_argument("--tuck", choices=tucks, default=Tuck.AUTO.value, help=TUCK_HELP)
     batch.add_argument("--explain", action="store_true", help="write how each picture came about")
     batch.set_defaults(run=_batch)
 
@@ -162,16 +170,17 @@ def _try_on(options: argparse.Namespace, settings: Settings, engine: MakeEngine)
             if reading.failure is not None:
                 raise reading.failure.__cause__ or CommandError(f"{reading.failure.path}: {reading.failure.detail}")
         fitting = Fitting(person.get(), tuple(garment.get() for garment in garments), Tuck(options.tuck))
-        (result,) = ready.try_on([fitting])
+        result = draw(ready, fitting)
         options.output.write_bytes(encode(result.picture, encoding))
         if options.explain is not None:
             timings = {"read_person": person.ms, "read_garment": sum(garment.ms for garment in garments)}
             notices = (*person.notices, *(notice for garment in garments for notice in garment.notices))
             explanation = at_picture_size(ready.explain(fitting), garments[-1].size)
             write_result(options.explain, fitting, result, explanation, timings, notices)
-    for notice in dict.fromkeys((*person.notices, *result.notices)):
+    for notice in dict.fromkeys((*person.notices, *(n for garment in garments for n in garment.notices), *result.notices)):
         print(f"note: {notice.detail}", file=sys.stderr)
-    print(f"{options.output}: confidence {result.confidence:.2f}", file=sys.stderr)
+    kinds = ", ".join(garment.category.value for garment in fitting.garments)
+    print(f"{options.output}: {kinds}; confidence {result.confidence:.2f}", file=sys.stderr)
     return 0
 
 

@@ -21,6 +21,7 @@ from models.types import Category, Notice, Tuck
 from service.cache import Cache, CacheUnavailable, digest, result_key
 from service.errors import DeadlineExceeded, InputRejected
 from service.memory import give_back, settle
+from service.outfits import draw
 from service.readings import Readings
 from service.settings import MEGA, Settings
 from service.worker import Admission, Worker
@@ -67,6 +68,7 @@ class GarmentRecord(msgspec.Struct, frozen=True):
     """A garment as it was read."""
 
     category: Category
+    """As it was given, or as it was found from the outline."""
     confidence: float
     """0..1."""
 
@@ -151,7 +153,7 @@ class Dresser(Generic[P, G]):
             await asyncio.to_thread(give_back)
 
     async def dress(self, order: Order) -> Answer:
-        """Raises InputRejected, MuslinError, Overloaded, DeadlineExceeded."""
+        """Raises InputRejected, OutfitNotWearable, MuslinError, Overloaded, DeadlineExceeded."""
         stages = Stages()
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
@@ -170,7 +172,7 @@ class Dresser(Generic[P, G]):
             self._untidy = True
             (person, photo_notices), garments = await self._read_all(order, photo_digest, garment_digests, stages)
             fitting = Fitting(person, tuple(garment for garment, _ in garments), order.tuck)
-            (result,) = await self._device.run(stages.timed("try_on", lambda: self._engine.try_on([fitting])))
+            result = await self._device.run(stages.timed("try_on", lambda: draw(self._engine, fitting)))
             picture = await self._codecs.run(stages.timed("encode", lambda: encode(result.picture, order.encoding)))
         height, width = result.picture.shape[:2]
         dressed = Dressed(
@@ -182,9 +184,11 @@ class Dresser(Generic[P, G]):
             confidence=round(float(result.confidence), 3),
             garments=tuple(GarmentRecord(garment.category, round(float(garment.confidence), 3)) for garment in fitting.garments),
             notices=_collect(
-                ("photo", (*photo_notices, *person.notices)),
-                *((order.field_of(k), (*notices, *garment.notices)) for k, (garment, notices) in enumerate(garments)),
-                ("result", result.notices),
+                (
+                    ("photo", (*photo_notices, *person.notices)),
+                    *((order.field_of(k), (*notices, *garment.notices)) for k, (garment, notices) in enumerate(garments)),
+                ),
+                result.notices,
             ),
         )
         stored = await self._store(key, dressed)
@@ -250,10 +254,9 @@ def _digests(order: Order) -> list[str]:
     return [digest(order.photo), *(digest(garment.picture) for garment in order.garments)]
 
 
-def _collect(*groups: tuple[str, Iterable[Notice]]) -> tuple[NoticeRecord, ...]:
-    """Every notice once, under the first thing it was said about."""
-    found: dict[tuple[str, str], NoticeRecord] = {}
-    for about, notices in groups:
-        for notice in notices:
-            found.setdefault((notice.code, notice.detail), NoticeRecord(notice.code, notice.detail, about))
-    return tuple(found.values())
+def _collect(inputs: Iterable[tuple[str, Iterable[Notice]]], result: Iterable[Notice]) -> tuple[NoticeRecord, ...]:
+    """What is said about each part of the request, once, and of the result what was said about none of them."""
+    told = dict.fromkeys((notice, about) for about, notices in inputs for notice in notices)
+    said = {notice for notice, _ in told}
+    told |= dict.fromkeys((notice, "result") for notice in result if notice not in said)
+    return tuple(NoticeRecord(notice.code, notice.detail, about) for notice, about in told)

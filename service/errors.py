@@ -6,6 +6,7 @@
     ├── WrongMediaType        unsupported-media-type
     ├── RequestTooLarge       request-too-large
     ├── UploadTimeout         upload-timeout
+    ├── OutfitNotWearable     outfit-not-wearable
     ├── Overloaded            overloaded
     └── DeadlineExceeded      deadline-exceeded
 
@@ -58,6 +59,12 @@ class Overloaded(ServiceError):
 
 class DeadlineExceeded(ServiceError):
     slug = "deadline-exceeded"
+
+
+class OutfitNotWearable(ServiceError):
+    """Each garment can be worn, but not these together."""
+
+    slug = "outfit-not-wearable"
 
 
 class InputRejected(Exception):

@@ -70,7 +70,12 @@ PROBLEM_TYPES: Final = {
         ProblemType("image-too-large", 413, "Picture too large", "Make it smaller; 1,500 pixels on the long side are plenty."),
         ProblemType("image-too-small", 422, "Picture too small", "Send a larger picture: about 1,000 pixels high shows a garment well."),
         # the photo
-        ProblemType("no-person", 422, "No person found", "Send a photo of one person, from head to hips at least, facing the camera."),
+        ProblemType(
+            "no-person",
+            422,
+            "No person found",
+            "Send a photo of one person, facing the camera: head to hips for a top, head to feet for the rest.",
+        ),
         ProblemType("several-people", 422, "Several people", "Crop the photo so that one person remains, or nobody else is as large."),
         ProblemType("body-not-visible", 422, "Body not visible", "Shoulders and hips must be in the photo, the arms apart from the trunk."),
         ProblemType("photo-too-small", 422, "Person too small", "Come closer or send a larger photo: the person must be 160 pixels tall."),
@@ -79,7 +84,13 @@ PROBLEM_TYPES: Final = {
             "garment-not-isolated", 422, "Garment not isolated", "Send the garment alone, laid flat or on a ghost, on a plain ground."
         ),
         ProblemType("garment-not-readable", 422, "Garment not readable", "Send the whole garment from the front, upright and spread out."),
-        ProblemType("category-not-supported", 422, "Category not supported", "This kind of garment cannot be draped yet."),
+        ProblemType("category-not-supported", 422, "Category not supported", "This kind of garment cannot be draped."),
+        ProblemType(
+            "outfit-not-wearable",
+            422,
+            "Not an outfit",
+            "Send four garments at most, among them one lower garment and one dress at most; name their categories if one was mistaken.",
+        ),
         # the request
         ProblemType("invalid-request", 400, "Invalid request", "Compare the fields with the documentation at /schema."),
         ProblemType("not-found", 404, "Not found", "Nothing is served here; /schema lists what is."),

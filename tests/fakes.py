@@ -45,6 +45,11 @@ def _look(picture: Picture) -> None:
         raise error(f"The fake was asked for {error.__name__}.")
 
 
+def _noted(picture: Picture, notice: Notice) -> tuple[Notice, ...]:
+    """`notice` where the picture's first pixel asks for one."""
+    return (notice,) if picture[0, 0].tolist() == [9, 9, 9] else ()
+
+
 @dataclass(frozen=True, slots=True)
 class FakePerson:
     photo: Picture
@@ -89,14 +94,14 @@ class FakeEngine:
     def read_person(self, photo: Picture) -> FakePerson:
         self._called("read_person")
         _look(photo)
-        notices = (Notice("several-people", "The largest person was dressed."),) if photo[0, 0].tolist() == [9, 9, 9] else ()
-        return FakePerson(photo, notices=notices)
+        return FakePerson(photo, notices=_noted(photo, Notice("several-people", "The largest person was dressed.")))
 
     def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> FakeGarment:
         self._called("read_garment" if alpha is None else "read_garment by alpha")
         _look(picture)
         tall = picture.shape[0] > 2 * picture.shape[1]
-        return FakeGarment(picture, category or (Category.LOWER if tall else Category.UPPER))
+        found = category or (Category.LOWER if tall else Category.UPPER)
+        return FakeGarment(picture, found, notices=_noted(picture, Notice("faint-ground", "The ground is hardly seen.")))
 
     def try_on(self, batch: Sequence[Fitting[FakePerson, FakeGarment]]) -> list[TryOn]:
         self._called("try_on")
@@ -132,6 +137,9 @@ class FakeEngine:
         return height // 4, width // 4
 
     def _draw(self, fitting: Fitting[FakePerson, FakeGarment]) -> TryOn:
+        worn = [garment.category for garment in fitting.garments]
+        if max(worn.count(Category.LOWER), worn.count(Category.DRESS)) > 1:
+            raise errors.CategoryNotSupported("The fake wears one lower garment and one dress at most.")
         picture = fitting.person.photo.copy()
         top, left = self._box(fitting)
         height, width = fitting.person.size

@@ -31,24 +31,28 @@ FORM = Schema(
         "photo": Schema(
             type=OpenAPIType.STRING,
             format=OpenAPIFormat.BINARY,
-            description="One person from head to hips at least, facing the camera: JPEG, PNG, WebP, HEIC, AVIF or GIF.",
+            description="One person from head to hips at least, facing the camera: JPEG, PNG, WebP, HEIC, AVIF or GIF. Of lower "
+            "garments and dresses as much is shown as the photo has room for.",
         ),
         "garment": Schema(
             type=OpenAPIType.ARRAY,
             items=BINARY,
             min_items=1,
-            description="The garment alone on a plain or transparent ground. Repeat the field for an outfit, inner to outer.",
+            description="The garment alone on a plain or transparent ground. Repeat the field for an outfit, inner to outer "
+            "(trousers, then the top over them): one lower garment and one dress at most.",
         ),
         "category": Schema(
             type=OpenAPIType.ARRAY,
             items=Schema(type=OpenAPIType.STRING, enum=["auto", *(category.value for category in Category)], default="auto"),
-            description="What the garment is; `auto` finds it from the outline. One for all garments, or one for each in their order.",
+            description="What the garment is: `upper`, `lower` (trousers, shorts, skirts) or `dress`; `auto` finds it from the "
+            "outline. Once for all garments, or repeated, one for each in their order.",
         ),
         "tuck": Schema(
             type=OpenAPIType.STRING,
             enum=[tuck.value for tuck in Tuck],
             default="auto",
-            description="Wear a top inside or outside the trousers; `auto` keeps the wearer's way.",
+            description="Wear a top inside or outside what is worn below; `auto` keeps the wearer's way, and leaves a top out "
+            "that is worn over another top or a dress.",
         ),
         "format": Schema(
             type=OpenAPIType.STRING,
@@ -90,6 +94,7 @@ PROBLEMS = documented(
     "garment-not-isolated",
     "garment-not-readable",
     "category-not-supported",
+    "outfit-not-wearable",
     "overloaded",
     "asset-unavailable",
     "deadline-exceeded",

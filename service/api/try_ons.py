@@ -37,7 +37,10 @@ def try_ons(dresser: Dresser[Any, Any], uploads: UploadMemory, metrics: Metrics,
 
     @post("/", status_code=200, operation_class=TryOnOperation, responses=RESPONSES, summary="Try garments on", request_max_body_size=None)
     async def create_try_on(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Dresses the person on the photo. Nothing outside the garment's edge changes; nothing is invented.
+        """Dresses the person on the photo in one garment, or in an outfit. Nothing outside the edit mask changes.
+
+        A top takes the place of the worn top, a lower garment that of the worn one; a dress, or a top and a lower garment together,
+        take the place of both.
 
         `Accept` chooses the answer: `image/jpeg` (the default), `image/png` or `image/webp` for the picture alone, with what is
         to be said about it in headers; `application/json` for a record with the picture as a data URI.

@@ -103,6 +103,14 @@ def test_what_goes_wrong_is_one_sentence(
     assert sentence in captured.err
 
 
+def test_try_on_says_what_the_garments_were_taken_for(folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("try-on", folder / "a.png", folder / "y.png", folder / "x.png", "-o", folder / "o.png")
+    assert run(engine, *arguments) == 0
+    assert "o.png: lower, upper; confidence 0.80" in capsys.readouterr().err
+    assert run(engine, *arguments, "--category", "lower") == 2
+    assert capsys.readouterr().err.endswith("What came, inner to outer, is lower and lower.\n")
+
+
 def manifest(folder: Path, *rows: str, head: str = "id,photo,garment,category,parse") -> Path:
     path = folder / "cases.csv"
     path.write_text("\n".join([head, *rows]) + "\n")
@@ -120,6 +128,8 @@ def test_batch_goes_on_after_errors_and_reads_everything_once(folder: Path, engi
         "bad-garment,a.png,z.png,,",
         "outfit,a.png,y.png;x.png,auto;upper,",
         "again,a.png,x.png,upper,",
+        "two-lower,a.png,y.png;x.png,lower,",
+        "rest-found,a.png,x.png;y.png,upper;,",
     )
     assert run(engine, "batch", cases, folder / "out", "--explain") == 1
     reports = {path.parent.name: json.loads(path.read_text()) for path in (folder / "out").glob("*/report.json")}
@@ -128,6 +138,8 @@ def test_batch_goes_on_after_errors_and_reads_everything_once(folder: Path, engi
         "two": None,
         "outfit": None,
         "again": None,
+        "rest-found": None,
+        "two-lower": "outfit-not-wearable",
         "nobody": "no-person",
         "torn": "unsupported-image",
         "gone": "unreadable-file",
@@ -136,9 +148,12 @@ def test_batch_goes_on_after_errors_and_reads_everything_once(folder: Path, engi
     assert reports["nobody"] == {"error": "no-person", "detail": "The fake was asked for NoPerson.", "path": str(folder / "b.png")}
     assert {path.name for path in (folder / "out/nobody").iterdir()} == {"report.json"}
     assert engine.calls.count("read_person") == 2
-    assert engine.calls.count("read_garment") == 4  # x as upper, x and y as auto, z
+    assert engine.calls.count("read_garment") == 6  # x as upper, x and y as auto, z, x and y as lower
     told = capsys.readouterr().err
-    assert "4 of 8 dressed; no-person: 1; unsupported-image: 1; unreadable-file: 1; garment-not-isolated: 1.\n" in told
+    assert (
+        "5 of 10 dressed; no-person: 1; unsupported-image: 1; unreadable-file: 1; garment-not-isolated: 1; outfit-not-wearable: 1.\n"
+        in told
+    )
     assert f"  line 6, gone: unreadable-file: There is no such file. ({str(folder / 'missing.png')!r})\n" in told
 
 

@@ -93,6 +93,12 @@ def test_errors_about_a_garment_name_it(shared: httpx.Client, photo: bytes, garm
     assert_problem(post(shared, form(photo, garment, bad)), error.slug, "garment[1]")
 
 
+def test_garments_that_cannot_be_worn_together(shared: httpx.Client, photo: bytes) -> None:
+    garments = [encode(drawn(seed), "png") for seed in range(3)]
+    problem = assert_problem(post(shared, form(photo, *garments, category=["lower", "upper", "lower"])), "outfit-not-wearable", "garment")
+    assert problem["detail"].endswith("What came, inner to outer, is lower, upper and lower.")
+
+
 def test_a_missing_model_file(shared: httpx.Client, garment: bytes) -> None:
     assert_problem(post(shared, form(encode(marked(drawn(1), models.errors.AssetError), "png"), garment)), "asset-unavailable", "photo")
 

@@ -132,8 +132,10 @@ def test_format_in_another_accept_is_not_acceptable(shared: httpx.Client, photo:
     [
         ((), ["upper", "upper"]),
         (["auto"], ["upper", "upper"]),
-        (["lower"], ["lower", "lower"]),
+        (["upper"], ["upper", "upper"]),
         (["lower", "upper"], ["lower", "upper"]),
+        (["lower", ""], ["lower", "upper"]),
+        (["", "dress"], ["upper", "dress"]),
         (["lower;auto"], ["lower", "upper"]),
         (["lower, dress"], ["lower", "dress"]),
     ],
@@ -153,6 +155,17 @@ def test_notices_name_what_they_are_about(client: httpx.Client, garment: bytes) 
     record = post(client, parts, "application/json").json()
     assert [(notice["code"], notice["about"]) for notice in record["notices"]] == [("several-people", "photo"), ("animated", "garment[1]")]
     assert post(client, parts).headers["muslin-notices"] == "several-people;about=photo, animated;about=garment-1"
+
+
+def test_what_is_said_about_two_garments_is_said_of_each(client: httpx.Client, photo: bytes) -> None:
+    garments = [drawn(seed) for seed in (5, 6)]
+    for picture in garments:
+        picture[0, 0] = 9
+    record = post(client, form(photo, *(encode(picture, "png") for picture in garments)), "application/json").json()
+    assert [(notice["code"], notice["about"]) for notice in record["notices"]] == [
+        ("faint-ground", "garment[0]"),
+        ("faint-ground", "garment[1]"),
+    ]
 
 
 def test_a_garment_that_was_cut_out_is_read_by_its_transparency(client: httpx.Client, engine: FakeEngine, photo: bytes) -> None:
