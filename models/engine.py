@@ -270,7 +270,7 @@ class Engine:
         with clock("sample"):
             texture = torch.stack([g.texture for g in garments])
             scale = torch.tensor([g.texture_scale for g in garments], device=self._device)
-            sampled = layers(texture, scale, warped, placement.stripped)
+            sampled = layers(texture, scale, warped, placement.stripped, placement.dress)
         with clock("compose"):
             unit = float(np.mean([f.person.body.unit_px for f in batch]))
             legs = None if placement.torso is not None else Legs(placement.stripped, placement.split, frame.leg_front)

@@ -164,6 +164,8 @@ class Layers:
     back_alpha: Tensor
     torso_place: Tensor
     """(B, 2, H, W) across: -1 at the left outline, 1 at the right; down: 0 shoulder line, 1 armpits, 2 hem."""
+    skirt_from: Tensor
+    """(B,) how far down (as in `torso_place`) the skirt of a dress begins; beyond the hem for tops."""
     sleeves: Tensor
     sleeve_alpha: Tensor
     sleeve_place: Tensor
@@ -273,7 +275,7 @@ def blend(
     # the torso runs on under the sleeve's first pixels
     seam = layers.sleeve_alpha * (set_in < 1) * (layers.torso_place[:, :1] > NOWHERE)
     # a hem on the old one's keeps to it
-    reach, sides = TRIM * unit_px, torso_zone(layers.torso_place)
+    reach, sides = TRIM * unit_px, torso_zone(layers.torso_place, layers.skirt_from)
     cloth = torch.maximum(layers.torso_alpha, seam)
     # skirts and legs have a cut of their own: where they begin to stand off, a trimmed edge would jump
     trunk = ((TRIM_TO[1] - scene.leg_place) / (TRIM_TO[1] - TRIM_TO[0])).clamp(0, 1)

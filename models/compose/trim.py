@@ -41,7 +41,11 @@ def _rounded(mask: Tensor, radius: int) -> Tensor:
     return ((mask - 0.5) * 2 * radius + 0.5).clamp(0, 1)
 
 
-def torso_zone(place: Tensor) -> Tensor:
-    """Where a torso may be trimmed: along its sides and shoulders; `place` (B, 2, H, W) across and down."""
+def torso_zone(place: Tensor, skirt_from: Tensor) -> Tensor:
+    """Where a torso may be trimmed: along its sides and shoulders; `place` (B, 2, H, W) across and down.
+
+    skirt_from (B,): how far down a dress's skirt begins, which falls as it will.
+    """
     across, down = place[:, :1], place[:, 1:]
-    return torch.maximum((across.abs() > 0.6).to(place.dtype), (down < 1).to(place.dtype))
+    sides = torch.maximum((across.abs() > 0.6).to(place.dtype), (down < 1).to(place.dtype))
+    return sides * (down < skirt_from[:, None, None, None])

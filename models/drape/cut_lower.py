@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.drape.grids import CROTCH_ROW, SLEEVE_ROWS, TORSO_SHAPE, SleeveCurves, resample, sleeve_grid
+from models.drape.grids import CROTCH_ROW, LEG_MARGIN, SLEEVE_ROWS, TORSO_SHAPE, SleeveCurves, resample, sleeve_grid
 from models.drape.texture import EDGE_SOFTNESS_PX, grown, packed
 from models.masks import blur
 from models.types import FloatArray, GarmentReading, LowerLandmarks
@@ -77,7 +77,7 @@ def cut_lower(reading: GarmentReading, marks: LowerLandmarks, device: torch.devi
         texture=texture.to(device),
         scale=scale,
         torso=torch.full((1, *TORSO_SHAPE, 2), NOWHERE, device=device),
-        strips=sleeve_grid(curves).to(device),
+        strips=sleeve_grid(curves, LEG_MARGIN).to(device),
         shift=shift,
         shift_from=cut_at,
         measures=_measures(marks, outer, inner, width, device),

@@ -114,6 +114,8 @@ class Placement:
     """(B,) 1 where the left strip lies before the right one."""
     stripped: Tensor
     """(B,) 1 where there are strips: sleeves, or a lower garment."""
+    dress: Tensor
+    """(B,) 1 for dresses."""
     split: Tensor
     """(B,) 1 where the strips are the legs of trousers, 0 for halves of a skirt and for sleeves."""
 

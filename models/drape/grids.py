@@ -42,6 +42,9 @@ WAIST_ROW = 6
 """Row of the body, counted from the armpits, at which the waist of a dress lies."""
 CROTCH_ROW = 6
 """Row of a strip at which the crotch of trousers lies."""
+LEG_MARGIN = 0.25
+"""Inner margin of the strips of lower garments: at the crotch, where legs that hang side by side in the picture are spread, a
+wide one would show ragged bits of it far from the leg."""
 CUFF_MARGIN = 3
 """Rows' lengths of margin beyond the cuff: the rows of a cap sleeve are short, and its opening bulges."""
 
@@ -121,12 +124,14 @@ def torso_grid(curves: TorsoCurves) -> Tensor:
     return torch.cat([above, rows, 2 * rows[:, -1:] - rows[:, -2:-1]], 1)
 
 
-def sleeve_grid(curves: SleeveCurves) -> Tensor:
-    """(B, 2, *SLEEVE_SHAPE, 2) vertices of the sleeves."""
+def sleeve_grid(curves: SleeveCurves, inner_margin: float = 1.0) -> Tensor:
+    """(B, 2, *SLEEVE_SHAPE, 2) vertices of the strips; inner_margin: width of the inner margin in columns."""
     v = torch.linspace(0, 1, SLEEVE_COLUMNS + 1, device=curves.outer.device, dtype=curves.outer.dtype)[:, None]
     grid = curves.outer[..., None, :] * (1 - v) + curves.inner[..., None, :] * v
     grid = torch.cat([grid, grid[:, :, -1:] + CUFF_MARGIN * (grid[:, :, -1:] - grid[:, :, -2:-1])], 2)
-    return torch.cat([2 * grid[:, :, :, :1] - grid[:, :, :, 1:2], grid, 2 * grid[:, :, :, -1:] - grid[:, :, :, -2:-1]], 3)
+    outer = 2 * grid[:, :, :, :1] - grid[:, :, :, 1:2]
+    inner = grid[:, :, :, -1:] + inner_margin * (grid[:, :, :, -1:] - grid[:, :, :, -2:-1])
+    return torch.cat([outer, grid, inner], 3)
 
 
 def _shoulder_line(curves: TorsoCurves) -> Tensor:

@@ -71,6 +71,7 @@ def place_lower(frame: Frame, measures: LowerMeasures) -> Placement:
         sleeve_end=torch.zeros_like(scale)[:, None].expand(-1, 2),
         left_on_top=frame.leg_front[:, 0],
         stripped=torch.ones_like(scale),
+        dress=torch.zeros_like(scale),
         split=measures.split,
     )
 

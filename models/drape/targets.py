@@ -130,6 +130,7 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
         sleeve_end=sleeve_end * measures.sleeved[:, None],
         left_on_top=torch.zeros_like(unit),
         stripped=measures.sleeved,
+        dress=measures.dress,
         split=torch.zeros_like(unit),
     )
 

@@ -16,11 +16,13 @@ from models.drape.grids import (
     ARMPIT_ROW,
     BODY_ROWS,
     COLUMNS,
+    LEG_MARGIN,
     SHOULDER_ROW,
     SLEEVE_COLUMNS,
     SLEEVE_ROWS,
     SLEEVE_SHAPE,
     TORSO_SHAPE,
+    WAIST_ROW,
     YOKE_ROWS,
     sleeve_grid,
     torso_grid,
@@ -92,7 +94,7 @@ def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topolog
     on_body = torch.full_like(torso, NOWHERE) if placement.torso is None else torso_grid(placement.torso)
     # of two pixels' triangles the later one wins: the strip in front comes last
     order = (placement.left_on_top > 0.5)[:, None, None, None, None]
-    strips = sleeve_grid(placement.sleeves)
+    strips = sleeve_grid(placement.sleeves, LEG_MARGIN if placement.torso is None else 1.0)
     strips, sleeves = torch.where(order, strips.flip(1), strips), torch.where(order, sleeves.flip(1), sleeves)
     step = max(1, -(-max(size) // RASTER_LONG_SIDE))
     padded = tuple(-(-s // step) * step for s in size)
@@ -118,8 +120,8 @@ def sample(texture: Tensor, place: Tensor, scale: Tensor) -> Tensor:
     return nn.grid_sample(texture, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def layers(texture: Tensor, scale: Tensor, warped: Warp, sleeved: Tensor) -> Layers:
-    """Samples a garment through its warp; sleeved (B,) 0 or 1."""
+def layers(texture: Tensor, scale: Tensor, warped: Warp, sleeved: Tensor, dress: Tensor) -> Layers:
+    """Samples a garment through its warp; sleeved and dress (B,) 0 or 1."""
     torso = sample(texture[:, : BACK + 1], warped.torso[:, :2], scale)
     cloth = sample(torch.cat([texture[:, RGB], texture[:, SLEEVES : SLEEVES + 1]], 1), warped.sleeves[:, :2], scale)
     return Layers(
@@ -127,6 +129,7 @@ def layers(texture: Tensor, scale: Tensor, warped: Warp, sleeved: Tensor) -> Lay
         torso_alpha=torso[:, TORSO : TORSO + 1],
         back_alpha=torso[:, BACK : BACK + 1],
         torso_place=warped.torso[:, 2:].clamp(-2, 2),
+        skirt_from=torch.where(dress > 0.5, 1 + WAIST_ROW / BODY_ROWS, 3.0),
         sleeves=cloth[:, RGB] * 255,
         sleeve_alpha=cloth[:, 3:] * sleeved[:, None, None, None],
         sleeve_place=warped.sleeves[:, 2:].clamp(-2, 2),

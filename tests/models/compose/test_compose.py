@@ -74,7 +74,7 @@ def patch_layers(alpha_value: float) -> Layers:
     colour = torch.zeros(1, 3, *SIZE)
     colour[:, 0] = 200
     place = torch.zeros(1, 2, *SIZE)
-    return Layers(colour, alpha, torch.zeros_like(alpha), place, colour, torch.zeros_like(alpha), place)
+    return Layers(colour, alpha, torch.zeros_like(alpha), place, torch.full((1,), 3.0), colour, torch.zeros_like(alpha), place)
 
 
 def drawn(scene: tuple[Picture, LabelMap, Body, Plate], alpha_value: float) -> Blend:

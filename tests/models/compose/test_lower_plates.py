@@ -186,7 +186,7 @@ def legs_layers(colour: tuple[int, int, int], bottom: int = 470) -> Layers:
         place[:, 1, 280 : bottom + 8, left:right] = torch.linspace(0, 1, bottom + 8 - 280)[:, None]
     cloth = torch.tensor(colour, dtype=torch.float32)[None, :, None, None].expand(1, 3, *SIZE)
     none = torch.zeros(1, 1, *SIZE)
-    return Layers(torch.zeros(1, 3, *SIZE), none, none, torch.full((1, 2, *SIZE), -2.0), cloth, alpha, place)
+    return Layers(torch.zeros(1, 3, *SIZE), none, none, torch.full((1, 2, *SIZE), -2.0), torch.full((1,), 3.0), cloth, alpha, place)
 
 
 def dressed(scene: Scene, layers: Layers, unit_px: float, legs: Legs | None) -> Blend:
@@ -232,7 +232,7 @@ def test_an_outfit_keeps_the_inner_garment_and_the_photo(in_trousers: Person) ->
     colour[:, 1] = 180
     place = torch.zeros(1, 2, *SIZE)
     none = torch.zeros(1, 1, *SIZE)
-    top = Layers(colour, alpha, none, place, colour, none, torch.full((1, 2, *SIZE), -2.0))
+    top = Layers(colour, alpha, none, place, torch.full((1,), 3.0), colour, none, torch.full((1, 2, *SIZE), -2.0))
     result = dressed(outer_scene, top, body.unit_px, None)
     drawn = result.picture[0].permute(1, 2, 0).numpy()
     assert drawn[250, 192].argmax() == 1

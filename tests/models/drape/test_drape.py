@@ -56,6 +56,7 @@ def own_placement(garment: Garment) -> Placement:
         sleeve_end=torch.zeros(1, 2),
         left_on_top=torch.zeros(1),
         stripped=torch.ones(1),
+        dress=torch.zeros(1),
         split=torch.zeros(1),
     )
 
@@ -69,7 +70,7 @@ def test_a_garment_draped_on_itself_stays_where_it_is(garment: Garment) -> None:
         assert covered.float().mean() > 0.02
         assert (piece[0, 0] - x)[covered].abs().max() < 0.05
         assert (piece[0, 1] - y)[covered].abs().max() < 0.05
-    sampled = layers(garment.texture[None], torch.tensor([garment.texture_scale]), warped, garment.measures.sleeved)
+    sampled = layers(garment.texture[None], torch.tensor([garment.texture_scale]), warped, garment.measures.sleeved, torch.zeros(1))
     shown = torch.maximum(torch.maximum(sampled.torso_alpha, sampled.back_alpha), sampled.sleeve_alpha)[0, 0].numpy() > 0.5
     mask = garment.mask > 0
     assert (shown & mask).sum() / (shown | mask).sum() > 0.985
