@@ -69,7 +69,7 @@ SLEEVE_HEAD = 0.05
 """The sleeve's outer edge runs round the shoulder in a quarter ellipse that ends this far below the joint."""
 OUTLINE_NEAR, OUTLINE_EASE = 0.18, 0.04
 """A sleeve's edge keeps to the silhouette when that is within the first of it, and stands off it by at most the second."""
-TUCK_FROM = -0.15
+TUCK_FROM = -0.32
 """A top that would end less than this below the waist line (negative: above it) is drawn down to it when tucked."""
 HEM_SNAP = 0.48
 """A hem within this of the worn top's hem is put there."""

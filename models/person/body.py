@@ -376,7 +376,10 @@ def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Ar
     ground = seen == Label.BACKGROUND
     # cloth where the arm is bare lies before it
     own = (seen == Label.SKIN) | (place < arm.sleeve_end + SLEEVE_SLACK)
-    on_arm = (reach < 1.05) & (steps > ARM_STARTS_AT * unit)[None] & own
+    on_arm = (reach < 1.05) & own
+    # skin beside the cloth of a row is an arm, wherever the pose has it
+    on_arm |= (seen == Label.SKIN) & (seen[:, : len(steps) // 6] == Label.UPPER).any(1)[:, None]
+    on_arm &= (steps > ARM_STARTS_AT * unit)[None]
     if not arm.visible:  # hidden behind the trunk from the elbow on: no edge of it there
         on_arm &= place < HIDDEN_FROM
     end = first(ground | on_arm, -1)
