@@ -20,7 +20,7 @@ CHEST_DEPTH, CHEST_HALF = 0.44, 0.44
 """Skin is filled down to this far below the shoulder line (units), a little less at the sides: the height of a bandeau."""
 AXILLA = (1.45, 1.75)
 """Round the upper arm, out to this many arm half widths, the fill is skin too: a raised arm has no cloth under it."""
-LOWER_CLOSE, LOWER_LEAST_PX = 0.10, 100
+LOWER_CLOSE, LOWER_LEAST_PX = 0.04, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
 LOWER_OVER = (-0.03, -0.015)
 """It begins this far (units) above the waist line: under a hem that ends at the old one no light may shine through."""

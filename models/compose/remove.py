@@ -17,6 +17,8 @@ RIM_LEAST_PX = 2.0
 """In small photos edges are soft over at least this much."""
 BESIDE_RIMS, BESIDE_REACH = 2.2, 1.15
 """On a limb, out to so many of its half widths, the skin within so many rims of the cloth is redrawn with it."""
+LOWER_RIM = 0.01
+"""... but only so much of it on a lower garment that stays."""
 CLOTH_FROM = 0.3
 """Probability of old garment from which a pixel is removed."""
 PIECE_LEAST = 0.04
@@ -51,6 +53,10 @@ def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
     old = np.zeros(worn.parse.labels.shape, np.float32)
     if off.top:
         old = _removed(photo, worn, body, Label.UPPER)
+        if not off.bottom:
+            # waistband, belt and buttons stay as they are, down from a narrow rim
+            kept = shrink(q[Label.LOWER] > 0.5, max(1.0, LOWER_RIM * body.unit_px))
+            old *= 1 - blur(kept, max(0.8, 0.5 * LOWER_RIM * body.unit_px))
     if off.bottom:
         lower = _removed(photo, worn, body, Label.LOWER)
         lower *= 1 - np.clip(q[Label.OTHER] * KEEP_STEEP, 0, 1)
