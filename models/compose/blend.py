@@ -32,6 +32,8 @@ SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.14
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""
 WAIST_FADE = 0.04
+SLEEVE_HEAD = (0.12, 0.3)
+"""A sleeve's head ends between these shares of its length."""
 TRIM = 0.03
 """What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
 TRIM_TO = (0.1, 0.3)
@@ -279,14 +281,17 @@ def blend(
     cloth = torch.maximum(layers.torso_alpha, seam)
     # skirts and legs have a cut of their own: where they begin to stand off, a trimmed edge would jump
     trunk = ((TRIM_TO[1] - scene.leg_place) / (TRIM_TO[1] - TRIM_TO[0])).clamp(0, 1)
-    cloth = trim(cloth, torch.maximum(scene.ground, scene.lower * at_waist), torch.maximum(sides, at_waist) * trunk, reach)
+    at_hem = at_waist * hem_kept[:, None, None, None]
+    cloth = trim(cloth, torch.maximum(scene.ground, scene.lower * at_hem), torch.maximum(sides, at_hem) * trunk, reach)
     torso_alpha = cloth * inside_waist * (1 - front)
     behind = torch.maximum(front, scene.skin)
     back_alpha = layers.back_alpha * (1 - behind)
     # a hand lies before the other arm's sleeve, and before its own from its end on
     ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
-    sleeves = 1 - legs.lower[:, None, None, None]
+    # at its head a sleeve lies on the shoulder, worn cloth or not, as the torso beside it does
+    head = ((SLEEVE_HEAD[1] - layers.sleeve_place[:, 1:]) / (SLEEVE_HEAD[1] - SLEEVE_HEAD[0])).clamp(0, 1)
+    sleeves = (1 - legs.lower[:, None, None, None]) * torch.maximum(scene.clothed, head)
     sleeve_alpha = trim(layers.sleeve_alpha, scene.ground, sleeves, reach) * set_in * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px

@@ -32,6 +32,8 @@ GROUND_SMOOTH = 0.01
 """The silhouette is smoothed over so many units where a garment is trimmed to it."""
 CLOTH_NEAR = 0.07
 """So far beyond the worn clothes (units) their outline is that of the garment that takes their place."""
+SLEEVE_LEAST = 0.25
+"""A worn sleeve that ends before this place on the arm is a shoulder or a strap."""
 SLEEVE_TO = (0.12, 0.2)
 """A worn sleeve may end this much (places on the arm) further than it was found to; fading out over the difference."""
 
@@ -99,6 +101,8 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
             for place, arm in zip(where.place, body.arms, strict=True)
         ]
     )
+    # a bare arm's silhouette is no sleeve's
+    has_sleeve = np.where(where.reach[0] < where.reach[1], *(float(arm.sleeve_end > SLEEVE_LEAST) for arm in body.arms))
     on_sleeve = np.where(where.reach[0] < where.reach[1], *sleeved)
     arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge) * np.maximum(sleeved, 1 - steep(q[Label.UPPER]))
     filled_arms = larger(arm_cover) * skin_fill * removed * (1 - steep(q[Label.LOWER])) * off.top
@@ -124,7 +128,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         overhang=front.top,
         ground=_open_ground(q[Label.BACKGROUND], body.unit_px),
         lower=(steep(_smooth(q[Label.LOWER], BAND_SMOOTH * body.unit_px)) * (not off.bottom)).astype(np.float32),
-        clothed=_near_cloth(q[Label.UPPER] + q[Label.LOWER], CLOTH_NEAR * body.unit_px) * on_sleeve,
+        clothed=_near_cloth(q[Label.UPPER] + q[Label.LOWER], CLOTH_NEAR * body.unit_px) * on_sleeve * has_sleeve,
         leg_side=np.asarray(where.leg_reach[1] < where.leg_reach[0], np.float32),
         leg_place=np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0]).astype(np.float32),
     )
