@@ -89,7 +89,7 @@ PROBLEM_TYPES: Final = {
             "outfit-not-wearable",
             422,
             "Not an outfit",
-            "Send four garments at most, among them one lower garment and one dress at most; name their categories if one was mistaken.",
+            "Choose one lower garment and one dress at most, and four garments at most; if one was mistaken, say which category it is.",
         ),
         # the request
         ProblemType("invalid-request", 400, "Invalid request", "Compare the fields with the documentation at /schema."),

@@ -43,9 +43,11 @@ OFFERS: Final = (
     Offer("turtleneck", "Turtleneck", Category.UPPER),
     Offer("tank", "Tank top", Category.UPPER),
     Offer("navy-dots", "Navy dots", Category.UPPER),
-    Offer("white-tee", "White tee", Category.UPPER),
+    Offer("dotted-dress", "Dress", Category.DRESS),
+    Offer("chinos", "Chinos", Category.LOWER),
+    Offer("shorts", "Shorts", Category.LOWER),
+    Offer("skirt", "Skirt", Category.LOWER),
 )
-"""Only what the engine can drape; trousers and dresses join when it drapes them."""
 
 
 class SamplePicture(msgspec.Struct, frozen=True):

@@ -1,19 +1,23 @@
-// The demo page: pick a person, pick a garment, see it. Every choice asks the service anew; the newest answer wins.
+// The demo page: pick a person, pick a top, a lower garment or both, see it. Every choice asks the service anew; the newest
+// answer wins.
 
 import { Slider } from "./slider.js";
 
 const $ = (id) => document.getElementById(id);
 const slider = new Slider($("frame"), $("slider"));
 
-/** What is chosen: a sample (with its address) or a file. Blobs of samples are kept, so that each is fetched once. */
-const chosen = { person: null, garment: null };
+/** What is chosen: a sample (with its address), a file, or nothing. Blobs of samples are kept, so that each is fetched once. */
+const chosen = { person: null, top: null, bottom: null };
+const boxes = { person: $("people"), top: $("tops"), bottom: $("bottoms") };
+let doubted = null; // the garment file that the choice of a category is about
 const fetched = new Map();
 let running = null; // the AbortController of the request under way
 let uploads = 0;
 
 // --- choosing --------------------------------------------------------------------------------------------------------
 
-function addTile(box, kind, item, { select = false } = {}) {
+function addTile(kind, item, { select = false } = {}) {
+  const box = boxes[kind];
   const tile = document.createElement("label");
   tile.className = "tile";
   tile.title = item.title;
@@ -33,18 +37,35 @@ function addTile(box, kind, item, { select = false } = {}) {
   }
 }
 
-function addFile(box, kind, file) {
+function addFile(kind, file) {
   if (!file) return;
   uploads += 1;
   const url = URL.createObjectURL(file);
   const title = kind === "person" ? "Your photo" : file.name.replace(/\.\w+$/, "") || "Your own";
-  addTile(box, kind, { name: `own-${uploads}`, title, url, thumbnail_url: url, file }, { select: true });
+  addTile(kind, { name: `own-${uploads}`, title, url, thumbnail_url: url, file, category: "auto" }, { select: true });
 }
 
 function choose(kind, item) {
   chosen[kind] = item;
   if (kind === "person") showPerson(item);
+  else showKind(item?.file ? item : garments().find((garment) => garment.file));
+  const without = chosen.top?.category === "dress" ? "Bare legs" : "As now";
+  boxes.bottom.querySelector(".keep .name").textContent = without;
   tryOn();
+}
+
+/** Inner to outer. */
+function garments() {
+  return [chosen.bottom, chosen.top].filter(Boolean);
+}
+
+/** Of a picture of one's own one can say what it is; of samples it is known. */
+function showKind(item) {
+  doubted = item ?? null;
+  $("kind").hidden = !doubted;
+  if (!doubted) return;
+  $("kind-of").textContent = doubted.title;
+  $("category").value = doubted.category;
 }
 
 function showPerson(person) {
@@ -64,7 +85,7 @@ function showPerson(person) {
   $("download").hidden = true;
   $("says").replaceChildren();
   $("credit").textContent = person.credit ? `Photo: ${person.credit}.` : "";
-  if (!chosen.garment) hint("Now pick a garment");
+  if (!garments().length) hint("Now pick a garment, or two");
 }
 
 function fitFrame(picture) {
@@ -92,19 +113,26 @@ async function get(url) {
 
 async function tryOn() {
   running?.abort();
-  if (!chosen.person || !chosen.garment) return;
+  if (!chosen.person) return;
+  const { person } = chosen;
+  const worn = garments();
+  if (!worn.length) {
+    $("problem").hidden = true;
+    $("stage").removeAttribute("aria-busy");
+    showPerson(person);
+    return;
+  }
   const mine = (running = new AbortController());
-  const { person, garment } = chosen;
   $("stage").setAttribute("aria-busy", "true");
   $("problem").hidden = true;
   hint("");
   const patience = setTimeout(() => hint("Dressing…"), 600);
   try {
     const form = new FormData();
-    const [photo, picture] = await Promise.all([bytes(person), bytes(garment)]);
+    const [photo, ...pictures] = await Promise.all([person, ...worn].map(bytes));
     form.append("photo", photo, "photo");
-    form.append("garment", picture, "garment");
-    form.append("category", $("category").value);
+    for (const picture of pictures) form.append("garment", picture, "garment");
+    for (const garment of worn) form.append("category", garment.category);
     form.append("tuck", $("tuck").value);
     if (mine.signal.aborted) return;
     const begin = performance.now();
@@ -117,7 +145,7 @@ async function tryOn() {
     const record = await answer.json();
     if (!answer.ok) return showProblem(record.title, record.detail, record.remedy);
     const known = answer.headers.get("Cache-Status")?.includes("; hit");
-    await showResult(record, person, garment, performance.now() - begin, known);
+    await showResult(record, person, worn, performance.now() - begin, known);
   } catch (error) {
     if (error.name === "AbortError" || mine.signal.aborted) return;
     showProblem("The service cannot be reached", "The connection failed.", "Check that it is running, then pick the garment again.");
@@ -132,10 +160,10 @@ async function tryOn() {
 
 // --- showing ---------------------------------------------------------------------------------------------------------
 
-async function showResult(record, person, garment, roundTrip, known) {
+async function showResult(record, person, worn, roundTrip, known) {
   const after = $("after");
   after.src = record.picture.url;
-  after.alt = `${person.title}, wearing: ${garment.title}`;
+  after.alt = `${person.title}, wearing: ${worn.map((garment) => garment.title).join(", ")}`;
   await after.decode();
   fitFrame(after);
   after.hidden = false;
@@ -149,11 +177,42 @@ async function showResult(record, person, garment, roundTrip, known) {
   said.textContent = known ? "Drawn a moment ago" : `Dressed in ${milliseconds(record.timings_ms.total)}`;
   const rest = document.createElement("span");
   rest.className = "small";
-  rest.textContent = ` · here after ${milliseconds(roundTrip)} · confidence ${Math.round(record.confidence * 100)}\u00a0%`;
+  rest.textContent = `, here after ${milliseconds(roundTrip)}`;
   const notes = document.createElement("ul");
-  for (const notice of record.notices) notes.append(Object.assign(document.createElement("li"), { textContent: notice.detail }));
-  $("says").replaceChildren(said, rest, notes);
-  showStages(known ? {} : record.timings_ms);
+  for (const text of notesOn(record, worn)) notes.append(Object.assign(document.createElement("li"), { textContent: text }));
+  $("says").replaceChildren(said, rest, confidence(record.confidence), notes);
+  if (known) $("details").hidden = true;
+  else showStages(record.timings_ms);
+}
+
+const CONFIDENCE = [
+  [0.7, "good", "This should look right."],
+  [0.4, "fair", "Look at the edges: they may be off."],
+  [0, "poor", "This picture probably looks wrong; another photo or garment picture may do better."],
+];
+
+function confidence(share) {
+  const [, level, meaning] = CONFIDENCE.find(([from]) => share >= from);
+  const line = Object.assign(document.createElement("p"), { className: "confidence" });
+  line.dataset.level = level;
+  line.textContent = `Confidence: ${level}, ${Math.round(share * 100)}\u00a0%. ${meaning}`;
+  return line;
+}
+
+const KINDS = { upper: "a top", lower: "trousers, shorts or a skirt", dress: "a dress" };
+
+/** What a garment was taken for, where that is not what was chosen, and every notice with the garment it is about. */
+function notesOn(record, worn) {
+  const found = worn.flatMap((garment, k) => {
+    const { category } = record.garments[k];
+    const expected = (garment === chosen.bottom) === (category === "lower");
+    return expected || garment.category !== "auto" ? [] : [`${garment.title} was taken for ${KINDS[category]}.`];
+  });
+  const notices = record.notices.map(({ about, detail }) => {
+    const garment = about === "garment" ? worn[0] : worn[Number(about.match(/^garment\[(\d+)\]$/)?.[1])];
+    return garment ? `${garment.title}: ${detail}` : detail;
+  });
+  return [...found, ...notices];
 }
 
 const STAGES = [
@@ -205,7 +264,7 @@ function hint(text) {
 
 // --- starting --------------------------------------------------------------------------------------------------------
 
-function acceptDrops(zone, box, kind) {
+function acceptDrops(zone, kind) {
   for (const name of ["dragenter", "dragover"]) {
     zone.addEventListener(name, (event) => {
       event.preventDefault();
@@ -215,24 +274,29 @@ function acceptDrops(zone, box, kind) {
   for (const name of ["dragleave", "drop"]) zone.addEventListener(name, () => zone.classList.remove("drop"));
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
-    addFile(box, kind, event.dataTransfer.files[0]);
+    addFile(kind, event.dataTransfer.files[0]);
   });
 }
 
-for (const [id, box, kind] of [
-  ["photo-file", "people", "person"],
-  ["photo-camera", "people", "person"],
-  ["garment-file", "garments", "garment"],
+for (const [id, kind] of [
+  ["photo-file", "person"],
+  ["photo-camera", "person"],
+  ["top-file", "top"],
+  ["bottom-file", "bottom"],
 ]) {
   $(id).addEventListener("change", (event) => {
-    addFile($(box), kind, event.target.files[0]);
+    addFile(kind, event.target.files[0]);
     event.target.value = ""; // the same file may be chosen again
   });
 }
-acceptDrops($("stage"), $("people"), "person");
-acceptDrops($("people"), $("people"), "person");
-acceptDrops($("garments"), $("garments"), "garment");
-for (const id of ["category", "tuck"]) $(id).addEventListener("change", tryOn);
+acceptDrops($("stage"), "person");
+for (const [kind, box] of Object.entries(boxes)) acceptDrops(box, kind);
+for (const kind of ["top", "bottom"]) boxes[kind].querySelector(".keep input").addEventListener("change", () => choose(kind, null));
+$("category").addEventListener("change", (event) => {
+  if (doubted) doubted.category = event.target.value;
+  tryOn();
+});
+$("tuck").addEventListener("change", tryOn);
 $("choices").addEventListener("submit", (event) => event.preventDefault());
 
 async function waitUntilReady() {
@@ -247,11 +311,11 @@ async function waitUntilReady() {
 
 try {
   const samples = await (await get("/samples")).json();
-  for (const garment of samples.garments) addTile($("garments"), "garment", garment);
-  for (const box of [$("garments"), $("people")]) box.scrollLeft = 0;
-  samples.people.forEach((person, k) => addTile($("people"), "person", person, { select: k === 0 }));
+  for (const garment of samples.garments) addTile(garment.category === "lower" ? "bottom" : "top", garment);
+  for (const box of Object.values(boxes)) box.scrollLeft = 0;
+  samples.people.forEach((person, k) => addTile("person", person, { select: k === 0 }));
   await waitUntilReady();
-  hint(chosen.person ? (chosen.garment ? "" : "Now pick a garment") : "Drop a photo here, or choose one");
+  hint(chosen.person ? (garments().length ? "" : "Now pick a garment, or two") : "Drop a photo here, or choose one");
   if (samples.garments.length) await bytes(samples.garments[0]); // drawn when first asked for: have one ready
 } catch {
   showProblem("The service cannot be reached", "The samples did not arrive.", "Reload the page once it is running.");

@@ -22,7 +22,8 @@ from tests.service.servers import serving
 
 pytestmark = pytest.mark.skipif(chromium_program() is None, reason="no Chromium is installed: apt-get install chromium")
 
-FIRST_GARMENT = "document.querySelector('#garments .tile:not(.upload) input')"
+FIRST_GARMENT = "document.querySelector('#tops .tile:not(.upload, .keep) input')"
+IDLE = "!document.querySelector('#stage').hasAttribute('aria-busy')"
 STATE = "document.querySelector('#stage').dataset.state"
 SHOWN = "parseFloat(document.querySelector('#frame').style.getPropertyValue('--shown'))"
 
@@ -74,7 +75,7 @@ def own_photo(tab: Tab, folder: Path, picture: np.ndarray) -> None:
 
 def test_a_photo_and_a_garment_become_a_result(browser: Browser, address: str, screen: Screen, tmp_path: Path) -> None:
     tab = opened(browser, address, screen)
-    tab.wait_for("document.querySelectorAll('#garments .tile:not(.upload)').length > 3")
+    tab.wait_for("document.querySelectorAll('#tops .tile:not(.upload, .keep)').length > 3")
     own_photo(tab, tmp_path, drawn(screen.width, 400, 300))
     tab.wait_for(f"{STATE} === 'person'")
     tab.evaluate(f"{FIRST_GARMENT}.click()")
@@ -97,9 +98,46 @@ def test_a_sample_person_is_there_at_once(browser: Browser, address: str, screen
     assert_well_behaved(tab, address)
 
 
+def test_a_top_and_a_lower_garment_make_an_outfit(browser: Browser, address: str, screen: Screen, tmp_path: Path) -> None:
+    tab = opened(browser, address, screen)
+    tab.wait_for("document.querySelectorAll('#tops .tile:not(.upload, .keep)').length > 3")
+    own_photo(tab, tmp_path, drawn(6, 400, 300))
+    for name in ("polo", "skirt"):
+        tab.evaluate(f"document.querySelector('input[value={name}]').click()")
+        tab.wait_for(f"document.querySelector('#after').alt.includes('{name.capitalize()}') && {IDLE}")
+    assert tab.evaluate("document.querySelector('#after').alt").endswith("wearing: Skirt, Polo")  # inner to outer
+    assert tab.evaluate("document.querySelector('.confidence').textContent").startswith("Confidence: good, 80\u00a0%.")
+    for box in ("tops", "bottoms"):
+        tab.evaluate(f"document.querySelector('#{box} .keep input').click()")
+    tab.wait_for(f"{STATE} === 'person' && document.querySelector('#after').hidden")
+    assert_well_behaved(tab, address)
+
+
+def test_of_a_garment_of_ones_own_one_can_say_what_it_is(browser: Browser, address: str, tmp_path: Path) -> None:
+    tab = opened(browser, address, SCREENS["desktop"])
+    tab.wait_for("document.querySelectorAll('#tops .tile:not(.upload, .keep)').length > 3")
+    own_photo(tab, tmp_path, drawn(7, 400, 300))
+    path = tmp_path / "mine.png"
+    picture = drawn(8, 300, 100)  # the fake takes it for trousers
+    picture[0, 0] = 9  # and has something to say about it
+    path.write_bytes(encode(picture, "png"))
+    tab.choose_file("#top-file", path)
+    tab.wait_for(f"{STATE} === 'done' && {IDLE}")
+    assert tab.evaluate("[...document.querySelectorAll('#says li')].map((line) => line.textContent)") == [
+        "mine was taken for trousers, shorts or a skirt.",
+        "mine: The ground is hardly seen.",
+    ]
+    tab.evaluate("document.querySelector('input[value=chinos]').click()")
+    tab.wait_for("!document.querySelector('#problem').hidden")
+    assert "lower and lower" in tab.evaluate("document.querySelector('#problem').innerText")
+    tab.evaluate("(s => { s.value = 'upper'; s.dispatchEvent(new Event('change')); })(document.querySelector('#category'))")
+    tab.wait_for(f"{STATE} === 'done' && {IDLE}")
+    assert tab.evaluate("document.querySelectorAll('#says li').length") == 1
+
+
 def test_the_slider_moves_by_pointer_and_by_key(browser: Browser, address: str, screen: Screen, tmp_path: Path) -> None:
     tab = opened(browser, address, screen)
-    tab.wait_for("document.querySelectorAll('#garments .tile:not(.upload)').length > 3")
+    tab.wait_for("document.querySelectorAll('#tops .tile:not(.upload, .keep)').length > 3")
     own_photo(tab, tmp_path, drawn(2, 400, 300))
     tab.evaluate(f"{FIRST_GARMENT}.click()")
     tab.wait_for(f"{STATE} === 'done' && {SHOWN} === 72")
@@ -118,7 +156,7 @@ def test_the_slider_moves_by_pointer_and_by_key(browser: Browser, address: str, 
 
 def test_an_error_is_told_in_plain_words_and_the_next_try_works(browser: Browser, address: str, screen: Screen, tmp_path: Path) -> None:
     tab = opened(browser, address, screen)
-    tab.wait_for("document.querySelectorAll('#garments .tile:not(.upload)').length > 3")
+    tab.wait_for("document.querySelectorAll('#tops .tile:not(.upload, .keep)').length > 3")
     own_photo(tab, tmp_path, marked(drawn(3, 400, 300), NoPerson))
     tab.evaluate(f"{FIRST_GARMENT}.click()")
     tab.wait_for("!document.querySelector('#problem').hidden")
@@ -134,7 +172,7 @@ def test_an_error_is_told_in_plain_words_and_the_next_try_works(browser: Browser
 
 def test_garments_can_be_chosen_by_keyboard_alone(browser: Browser, address: str, tmp_path: Path) -> None:
     tab = opened(browser, address, SCREENS["desktop"])
-    tab.wait_for("document.querySelectorAll('#garments .tile:not(.upload)').length > 3")
+    tab.wait_for("document.querySelectorAll('#tops .tile:not(.upload, .keep)').length > 3")
     own_photo(tab, tmp_path, drawn(5, 400, 300))
     tab.wait_for(f"{STATE} === 'person'")
     tab.evaluate(f"{FIRST_GARMENT}.focus()")
@@ -145,7 +183,7 @@ def test_garments_can_be_chosen_by_keyboard_alone(browser: Browser, address: str
 
 def test_a_photo_can_be_dropped_on_the_stage(browser: Browser, address: str) -> None:
     tab = opened(browser, address, SCREENS["desktop"])
-    tab.wait_for("document.querySelectorAll('#garments .tile:not(.upload)').length > 3")
+    tab.wait_for("document.querySelectorAll('#tops .tile:not(.upload, .keep)').length > 3")
     tab.evaluate(f"{FIRST_GARMENT}.click()")
     tab.evaluate("""(async () => {
         const canvas = Object.assign(document.createElement('canvas'), {width: 300, height: 400});
