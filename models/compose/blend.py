@@ -32,8 +32,8 @@ SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.14
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""
 WAIST_FADE = 0.04
-SLEEVE_HEAD = (0.12, 0.3)
-"""A sleeve's head ends between these shares of its length."""
+SLEEVE_FLARE = (0.05, 0.3)
+"""From this place on the arm on a sleeve may stand off the silhouette, by so many units for each place (0..2) further."""
 TRIM = 0.03
 """What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
 TRIM_TO = (0.1, 0.3)
@@ -97,6 +97,7 @@ class Scene:
     ground: Tensor
     lower: Tensor
     clothed: Tensor
+    away: Tensor
     leg_side: Tensor
     leg_place: Tensor
     edited: Tensor
@@ -132,6 +133,7 @@ class Scene:
             ground=planes(plate.ground),
             lower=planes(plate.lower),
             clothed=planes(plate.clothed),
+            away=planes(plate.away),
             leg_side=planes(plate.leg_side),
             leg_place=planes(plate.leg_place),
             edited=torch.zeros((1, 1, *photo.shape[:2]), dtype=torch.bool, device=device),
@@ -289,10 +291,11 @@ def blend(
     # a hand lies before the other arm's sleeve, and before its own from its end on
     ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
-    # at its head a sleeve lies on the shoulder, worn cloth or not, as the torso beside it does
-    head = ((SLEEVE_HEAD[1] - layers.sleeve_place[:, 1:]) / (SLEEVE_HEAD[1] - SLEEVE_HEAD[0])).clamp(0, 1)
-    sleeves = (1 - legs.lower[:, None, None, None]) * torch.maximum(scene.clothed, head)
-    sleeve_alpha = trim(layers.sleeve_alpha, scene.ground, sleeves, reach) * set_in * (1 - front_sleeves)
+    sleeves = (1 - legs.lower[:, None, None, None]) * scene.clothed
+    # at its head a sleeve lies on the shoulder, bare or not, and stands off more and more from there on
+    flare = (scene.arm_place.amin(1, keepdim=True) - SLEEVE_FLARE[0]).clamp_min(0) * SLEEVE_FLARE[1] * unit_px
+    off_arm = (flare - scene.away + 1.5).clamp(0, 1).maximum(legs.lower[:, None, None, None])
+    sleeve_alpha = trim(layers.sleeve_alpha, scene.ground, sleeves, reach) * off_arm * set_in * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px
     under_hem = (

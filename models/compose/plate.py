@@ -74,6 +74,8 @@ class Plate:
     """0..1 the worn lower garment where it stays: a tucked top ends at its edge; 0 elsewhere."""
     clothed: FloatArray
     """0..1 on and close to the worn clothes."""
+    away: FloatArray
+    """px from the silhouette into the background; 0 on the person."""
     leg_side: FloatArray
     """1 where the right leg's bones are nearer, else 0."""
     leg_place: FloatArray
@@ -112,6 +114,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         factor = wrinkles(photo, worn.parse, Label.UPPER, body.unit_px)
     if drawn is not Category.UPPER:
         factor = factor * wrinkles(photo, worn.parse, Label.LOWER, body.unit_px)
+    ground = _open_ground(q[Label.BACKGROUND], body.unit_px)
     return Plate(
         plate=np.ascontiguousarray(plate),
         removed=removed,
@@ -126,7 +129,8 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         skin=skin.astype(np.float32),
         catches=catches(worn, skin, drawn, off),
         overhang=front.top,
-        ground=_open_ground(q[Label.BACKGROUND], body.unit_px),
+        ground=ground,
+        away=np.asarray(cv2.distanceTransform((ground > 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5), np.float32),
         lower=(steep(_smooth(q[Label.LOWER], BAND_SMOOTH * body.unit_px)) * (not off.bottom)).astype(np.float32),
         clothed=_near_cloth(q[Label.UPPER] + q[Label.LOWER], CLOTH_NEAR * body.unit_px) * on_sleeve * has_sleeve,
         leg_side=np.asarray(where.leg_reach[1] < where.leg_reach[0], np.float32),
