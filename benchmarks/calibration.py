@@ -3,16 +3,17 @@
     python -m benchmarks.calibration FOLDER [--only STEM,STEM] [--worse] [--pictures DIR] [--json FILE]
 
 FOLDER holds `manifest.csv` (id, photo, garment, category, parse, worn; see its `score.py` for the columns), `score.py` (label table `LIP`)
-and `variants.py` (`NAMES`, `PHOTOS`, `render`, `geometry`: the photos as a shopper might have taken them). For every case, and for every
-variant of the photos with a worn garment drawn by hand or named by `variants.py`, it prints the confidence and its reasons, and
+and `variants.py` (`NAMES`, `PHOTOS`, `render`, `geometry`, `make`: the photos as a shopper might have taken them). For every case, and
+for every variant of the photos that `variants.py` names or that show a worn garment drawn by hand, it prints confidence, signs, reasons and
     outline    IoU of what is drawn with the worn garment, where the garment is the worn one; for variants carried through their geometry
     parse      mean IoU of upper and lower garment: with the truth where there is one (each photo once), for variants with the parse of
                the untouched photo carried through their geometry
-A variant is dressed in the first garment that the manifest gives its photo. Then Spearman's rank correlations of the confidence with both,
-which must be 0.5 at least. `--worse` adds variants of our own, down to photos nobody can use: the first ones differ little, so that
-their ranks are half noise. `covered` (a grey board held before the trunk) is left out of one line: the signs cannot know a thing in plain
-colours from a garment's panel. Photos that are refused with an error are counted, not ranked. `--pictures` writes photo and result side by
-side, named by confidence: **look at both ends**. Every photo is read once; a few minutes for all.
+Variants of photos with a worn garment are dressed in it, others in the one garment that `variants.py` gives all: its reading is then no
+part of the ranks by parse. Then Spearman's rank correlations of the confidence with both, which must be 0.5 at least. `--worse` adds
+variants of our own, down to photos nobody can use: the usual ones differ little, so that their ranks are half noise. `covered` (a grey
+board held before the trunk) is left out of one line: the signs cannot know a thing in plain colours from a garment's panel. Photos that
+are refused with an error are counted, not ranked. `--pictures` writes photo and result side by side, named by confidence: **look at both
+ends**. Every photo is read once; some minutes for all.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import csv
 import importlib.util
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -150,6 +152,13 @@ class Folder:
     def worn(self, path: str) -> LabelMap:
         return np.array(Image.open(self.root / path).convert("L"))
 
+    def usual(self) -> dict[str, str]:
+        """Garment and category in which `variants.py` dresses everybody."""
+        with tempfile.TemporaryDirectory() as made:
+            self.variants.make(Path(made))
+            with (Path(made) / "manifest.csv").open() as handle:
+                return next(csv.DictReader(handle))
+
     def has_variants(self, case: dict[str, str]) -> bool:
         stem = Path(case["photo"]).stem
         return bool(case["worn"]) or any(f"{stem}_".startswith(p.rstrip("_") + "_") for p in self.variants.PHOTOS)
@@ -217,12 +226,14 @@ class Bench:
             worn = self.folder.worn(case["worn"]) > 127 if case["worn"] else None
             yield self.row(case["id"], "eval", person, self.garments(case), worn, parse)
         varied: set[str] = set()
-        for case in cases:
+        usual = self.garments(self.folder.usual())
+        for case in sorted(cases, key=lambda c: not c["worn"]):
             if case["photo"] not in varied and self.folder.has_variants(case):
                 varied.add(case["photo"])
-                yield from self._variants(case, people[case["photo"]], worse)
+                garments = self.garments(case) if case["worn"] else usual
+                yield from self._variants(case, people[case["photo"]], garments, worse)
 
-    def _variants(self, case: dict[str, str], base: Person, worse: bool) -> Iterator[Row]:
+    def _variants(self, case: dict[str, str], base: Person, garments: tuple[Garment, ...], worse: bool) -> Iterator[Row]:
         height, width = base.size
         worn = self.folder.worn(case["worn"]) if case["worn"] else None
         usual = [("variant", n) for n in self.folder.variants.NAMES if n != "same"]
@@ -248,7 +259,7 @@ class Bench:
                 yield Row(label, kind, 0.0, None, None, (), {}, type(error).__name__)
                 continue
             parse = _parse_iou(person.parse.labels, np.asarray(truth, np.uint8))
-            yield self.row(label, kind, person, self.garments(case), there, parse)
+            yield self.row(label, kind, person, garments, there, parse)
 
 
 def spearman(a: list[float], b: list[float]) -> float:

@@ -48,7 +48,8 @@ SHARP_UNIT_PX, SHARP_BLUR_PX, SHARP_PERCENTILE = 96, 3.0, 97
 NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 NOISE_FACTOR = 6 * 0.6745
 """Median absolute answer of that kernel to white noise of deviation 1: it does not see edges and shading (Immerkær 1996)."""
-STRETCH_PERCENTILE = 95
+STRETCH_PERCENTILE = 90
+"""Higher ones tell of single rows near the armpits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ class PersonSigns:
     shoulders_seen: float
     """Least visibility of the shoulders' landmarks."""
     elbows_seen: float
-    """Mean visibility of the elbows'."""
+    """Mean visibility of the elbows', of those that are in the picture; 1 without."""
     knees_seen: float
-    """Mean visibility of the knees'."""
+    """Mean visibility of the knees', likewise."""
     trunk_inside: float
     """Share of the trunk, from shoulders to hips, that is in the picture."""
     legs_inside: float
@@ -97,7 +98,7 @@ class DrapeSigns:
     """What speaks against a drape; of its main piece, the torso or the halves of a lower garment, as far as it is in the picture."""
 
     stretch: float
-    """95th percentile of the factor between the scale of a row or edge and the typical one; 1 is a rigid move."""
+    """90th percentile of the factor between the scale of a row or edge and the typical one; 1 is a rigid move."""
     turned: float
     """Share of the rows that are turned over."""
 
@@ -123,7 +124,7 @@ class _Ramp(NamedTuple):
 
 CERTAIN = _Ramp(0.1, 0.88, 0.0)
 """Usual photos have 0.77 and more. Falls slowly at first (see `_parse_score`): black on black is doubted more than it errs."""
-PARSE_LEAST = 0.1
+PARSE_LEAST = 0.2
 AGREED = _Ramp(0.60, 0.93, 0.4)
 """The networks agree to 0.95 to 0.99 on people before a plain ground; under 0.9 one of them took a thing or the ground for the person."""
 SHOULDERS_SEEN = _Ramp(0.5, 0.95, 0.3)
@@ -247,16 +248,15 @@ def look_at_person(
     trunk, legs = _inside(body, pose, parse.labels.shape)
     sides, tops = _outline_found(parse.labels, body)
     dark, noise, sharpness = _light(photo, parse.labels, body.unit_px)
-    seen = pose.visibility
     knees = [leg for leg in body.legs if leg.visible]
     down = -body.up
     fall = [float((leg.joints[1] - leg.joints[0]) @ down) / max(body.trunk_px, 1.0) for leg in knees]
     return PersonSigns(
         certainty=parse.certainty,
         agreement=_agreement(pose_mask, selfie_mask),
-        shoulders_seen=float(seen[list(SHOULDERS)].min()),
-        elbows_seen=float(seen[list(ELBOWS)].mean()),
-        knees_seen=float(seen[list(KNEES)].mean()),
+        shoulders_seen=float(pose.visibility[list(SHOULDERS)].min()),
+        elbows_seen=_visible(pose, ELBOWS, parse.labels.shape),
+        knees_seen=_visible(pose, KNEES, parse.labels.shape),
         trunk_inside=trunk,
         legs_inside=legs,
         sides_found=sides,
@@ -287,6 +287,12 @@ def _rows(body: Body) -> FloatArray:
 def _in_picture(points: FloatArray, shape: tuple[int, ...]) -> BoolArray:
     """(...) whether `points` (..., 2) lie in a picture of `shape` (H, W)."""
     return np.asarray(((points >= 0) & (points < [shape[1], shape[0]])).all(-1), np.bool_)
+
+
+def _visible(pose: Pose, pair: tuple[int, int], shape: tuple[int, ...]) -> float:
+    """Mean visibility of those landmarks of a pair that are in the picture; what is beyond its edge is not drawn either."""
+    inside = _in_picture(pose.xy[list(pair)], shape)
+    return float(pose.visibility[list(pair)][inside].mean()) if inside.any() else 1.0
 
 
 def _inside(body: Body, pose: Pose, shape: tuple[int, ...]) -> tuple[float, float]:
@@ -368,8 +374,7 @@ def look_at_drape(on_body: FloatArray, on_picture: FloatArray, size: tuple[int, 
 
     A piece is its two edges, left and right or outer and inner, at R rows.
     """
-    middle = on_body.mean(1)
-    seen = (middle[..., 1] >= 0) & (middle[..., 1] < size[0])  # what is below the picture is not drawn
+    seen = np.asarray(_in_picture(on_body, size).all(1), np.bool_)  # beyond the picture's edges nothing is drawn, and curves are guesses
     between = seen[:, 1:] & seen[:, :-1]
     if not between.any():
         return DrapeSigns(1.0, 0.0)
