@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.garment.maskops import blurred, components, disk, distance_to, opened
 from models.garment.neckshape import (
     ANGLES,
     LABEL_ANGLE,
@@ -61,6 +62,15 @@ CORNER_DEPTH: Final = 0.08
 """Neck widths under a collar's corners within which its opening is no wider than they are apart."""
 LEAF_OVERHANG: Final = 0.04
 """Torso widths, about two centimetres, that the leaves of a shirt's collar hang out over the neck's seam."""
+SLIVER: Final = (0.015, 0.05, 0.09)
+SLIVER_BLUR: Final = 0.006
+SLIVER_REACH: Final = 0.03
+SLIVER_STEP: Final = 10.0
+SLIVER_SHARE: Final = 0.6
+SLIVER_EVEN: Final = 1.3
+"""Neck widths inside the edge from which cloth shows the back, up to which slivers of the back may lie outside the edge found, and
+up to which both sides are looked at; blur and reach of that look; their least difference, units of the contrast Lab; the share
+of the way from the front's colour to the back's from which a pixel is of the back; and the least difference over the front's spread."""
 CLEAR_SCORE: Final = 6.0
 """Score of a neckline that is wholly clear."""
 
@@ -110,15 +120,52 @@ def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: F
     return Neckline(curve, opening, neck, float(np.clip(shape.score / CLEAR_SCORE, 0.0, 1.0)))
 
 
-def inner_back_of(alpha: FloatArray, neckline: Neckline) -> FloatArray:
-    """(h, w) 0..1: the garment `alpha` above its front neckline."""
+def inner_back_of(alpha: FloatArray, neckline: Neckline, picture: Picture) -> FloatArray:
+    """(h, w) 0..1: the garment `alpha` of the upright `picture` (h, w, 3) above its front neckline."""
     if not len(neckline.opening):
         return np.zeros(alpha.shape, np.float32)
     opening = neckline.opening
     polygon = np.concatenate([opening, [[opening[-1, 0], -8.0], [opening[0, 0], -8.0]]])
     shape = np.zeros(alpha.shape, np.uint8)
     cv2.fillPoly(shape, [np.round(polygon * 16).astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=4)
-    return (shape.astype(np.float32) / 255.0 * alpha).astype(np.float32)
+    above = shape.astype(np.float32) / 255.0
+    width = float(opening[-1, 0] - opening[0, 0])
+    # round the opening only
+    margin = round(0.3 * width)
+    x0, y0 = (max(0, int(v) - margin) for v in opening.min(0))
+    x1, y1 = (int(v) + margin for v in opening.max(0))
+    part = np.s_[y0:y1, x0:x1]
+    above[part] = np.maximum(above[part], _overlooked(picture[part], alpha[part] > 0.5, above[part] > 0.5, width))
+    return (above * alpha).astype(np.float32)
+
+
+def _overlooked(picture: Picture, mask: BoolArray, above: BoolArray, width: float) -> FloatArray:
+    """(h, w) 0..1: slivers beside `above` that look like the inside of the back there, and unlike the front next to them."""
+    inside, front = mask & above, mask & ~above
+    if not inside.any() or not front.any():
+        return np.zeros(mask.shape, np.float32)
+    lab = _contrast_lab(picture, 0.0)
+    away, depth = distance_to(inside), distance_to(~above)
+    near = inside & (depth > SLIVER[0] * width) & (depth < SLIVER[2] * width)
+    beyond = front & (away > SLIVER[1] * width) & (away < SLIVER[2] * width)
+    backs, fronts = _local_mean(lab, near, SLIVER_REACH * width), _local_mean(lab, beyond, SLIVER_REACH * width)
+    way = backs - fronts
+    length = np.linalg.norm(way, axis=-1)
+    share = ((lab - fronts) * way).sum(-1) / np.maximum(length**2, 1.0)
+    spread = np.sqrt(_local_mean(((lab - fronts) ** 2).sum(-1, keepdims=True), beyond, SLIVER_REACH * width)[..., 0])
+    like = front & (away < SLIVER[1] * width) & (length > np.maximum(SLIVER_STEP, SLIVER_EVEN * spread)) & (share > SLIVER_SHARE)
+    both = opened(like | inside | ~mask, disk(round(SLIVER[2] * width))) & mask
+    _, labels, _ = components(both)
+    joined = (both & np.isin(labels, np.unique(labels[inside & both]))) | inside
+    smooth = np.clip((blurred((joined | ~mask).astype(np.float32), max(1.0, SLIVER_BLUR * width)) - 0.5) * 2 + 0.5, 0, 1)
+    return np.where(front & (away < SLIVER[1] * width), smooth, 0.0).astype(np.float32)
+
+
+def _local_mean(values: FloatArray, where: BoolArray, reach: float) -> FloatArray:
+    """(h, w, c) mean of `values` over those pixels around that are in `where`."""
+    weight = where.astype(np.float32)
+    total = blurred(values * weight[..., None], reach).reshape(values.shape)
+    return np.asarray(total / np.maximum(blurred(weight, reach), 1e-3)[..., None], np.float32)
 
 
 def _look(

@@ -38,8 +38,17 @@ LEAST_COHERENCE: Final = 0.58
 ONE_SIDED: Final = 0.9
 """What an even colour on the front side counts against an even change across the edge."""
 LEAST_SCORE: Final = 1.2
-UNLIKE: Final = 10.0
-"""8-bit Lab units by which left and right differ along most curves where a print runs all over: no edge can be trusted."""
+UNLIKE: Final = (10.0, 15.0)
+"""8-bit Lab units by which left and right differ along most curves where a print runs all over: no edge can be trusted. In a
+collar that stands less is needed: mostly nothing of its inside shows, under a plain outline mostly something does."""
+EVEN_FROM: Final = 0.5
+EVEN_TO: Final = 0.85
+EVEN_WEIGHT: Final = 0.3
+"""Coherence between which so much more of a shape's score counts: an edge past labels and stripes of the inside is less even."""
+AS_GOOD: Final = 0.965
+DEEPER: Final = 0.08
+"""Of shapes of nearly the best score and about its width the deepest is taken, up to so many neck widths deeper: what lies above
+the front's edge, labels, stripes and the back's rib, has edges of its own."""
 USUAL_DEPTH: Final = (0.9, 1.35)
 """Depths in neck widths up to which shapes count fully, and at which they count for a third."""
 BACK_CLEARANCE: Final = 0.13
@@ -56,7 +65,7 @@ LEAF_SHARE: Final = 0.45
 INNER_ACROSS: Final = 0.49
 RIB_FROM: Final = 0.06
 """The front's edge meets the neck points; an edge wider than that by so much is the rib's seam, and the rib is as thick."""
-RIVAL_SHARE: Final = 0.6
+RIVAL_SHARE: Final = 0.55
 """Score of a rib's upper edge over that of its seam, at least."""
 OWN_SIDE: Final = 0.05
 """Neck widths by which each side may stray from the common shape."""
@@ -84,6 +93,12 @@ class Shape:
     score: float
     room: float = OWN_SIDE
     """How far each side may stray from it; 0 where it was inferred, not seen."""
+    even: float = 0.0
+    """0..1: how alike the change across it is all along."""
+
+    @property
+    def worth(self) -> float:
+        return self.score * (1 - EVEN_WEIGHT * (1 - float(np.clip((self.even - EVEN_FROM) / (EVEN_TO - EVEN_FROM), 0, 1))))
 
     def radius(self, theta: FloatArray) -> FloatArray:
         """(n,) neck widths, at `theta` (n,) radians below the horizontal."""
@@ -116,14 +131,19 @@ def find_shape(sides: tuple[Edges, Edges], dip: float, *, standing: bool, flat: 
     table = _table()
     clearance = COLLAR_CLEARANCE if standing else BACK_CLEARANCE
     tried = (table.depth >= dip + clearance) & (flat | (table.across > USUAL_ACROSS))
-    shapes = _scored(sides, table, np.flatnonzero(tried))
+    shapes = _scored(sides, table, np.flatnonzero(tried), UNLIKE[0 if standing else 1])
     if standing:
         best = max(shapes, key=lambda s: s.score, default=None)
         leaf = max((s for s in shapes if s.power <= LEAF_POWER and s.depth > LEAF_DEPTH), key=lambda s: s.score, default=None)
         return leaf if best and leaf and leaf.score > LEAF_SHARE * best.score else best
     shapes = [s for s in shapes if s.power >= (1.0 if s.depth > V_DEPTH else V_POWER)]
     best = max(shapes, key=lambda s: s.score, default=None)
-    return None if best is None else _upper_edge(best, shapes, dip)
+    if best is None or best.across - INNER_ACROSS >= RIB_FROM:
+        return best and _upper_edge(best, shapes, dip)
+    shapes = [s for s in shapes if s.across - INNER_ACROSS < RIB_FROM]
+    best = max(shapes, key=lambda s: s.worth)
+    alike = [s for s in shapes if s.worth > AS_GOOD * best.worth and abs(s.across - best.across) < 0.05]
+    return max((s for s in alike if 0 <= s.depth - best.depth < DEEPER), key=lambda s: s.depth)
 
 
 def _upper_edge(best: Shape, shapes: list[Shape], dip: float) -> Shape:
@@ -133,7 +153,7 @@ def _upper_edge(best: Shape, shapes: list[Shape], dip: float) -> Shape:
         return best
 
     def parallel(s: Shape) -> bool:
-        return s.across < best.across - 0.7 * rib and 0.5 * rib < best.depth - s.depth < 2.5 * rib and abs(s.power - best.power) < 0.5
+        return s.across < best.across - 0.7 * rib and 0.4 * rib < best.depth - s.depth < 2.5 * rib and abs(s.power - best.power) < 0.5
 
     upper = max(filter(parallel, shapes), key=lambda s: s.score, default=None)
     if upper is not None and upper.score > RIVAL_SHARE * best.score:
@@ -167,7 +187,7 @@ def _table() -> _Table:
     return _Table(across, depth, power, np.clip(np.round((r - RADIUS_RANGE[0]) / step), 1, RADII - 2).astype(np.int16))
 
 
-def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.intp]) -> list[Shape]:
+def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.intp], unlike: float) -> list[Shape]:
     """The shapes with an edge of the front along them."""
     common = common_strength(sides)
     # a curve need not be met exactly
@@ -177,7 +197,7 @@ def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.int
     weight = np.where(angles() > LABEL_ANGLE, LABEL_WEIGHT, 1.0).astype(np.float32)
     cover = ((along > EDGE_WEAK * weight) * weight).sum(1) / weight.sum()
     strong = along.mean(1) * np.interp(table.depth[tried], USUAL_DEPTH, [1.0, 0.33]) * (cover > LEAST_COVER)
-    if _unlike(sides, table.index[tried[:: max(1, len(tried) // KEPT)]]) > UNLIKE:
+    if _unlike(sides, table.index[tried[:: max(1, len(tried) // KEPT)]]) > unlike:
         return []
     best = np.argsort(-strong)[:KEPT]
     best = best[strong[best] > LEAST_SCORE]
@@ -194,8 +214,8 @@ def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.int
     score = strong[best] * np.clip(2 * coherence - 0.2, 0.1, 1.0)
     good: BoolArray = (score >= LEAST_SCORE) & (coherence > LEAST_COHERENCE)
     where = tried[best[good]]
-    values = zip(table.across[where], table.depth[where], table.power[where], score[good], strict=True)
-    return [Shape(float(a), float(d), float(p), float(v)) for a, d, p, v in values]
+    values = zip(table.across[where], table.depth[where], table.power[where], score[good], coherence[good], strict=True)
+    return [Shape(float(a), float(d), float(p), float(v), even=float(e)) for a, d, p, v, e in values]
 
 
 def _unlike(sides: tuple[Edges, Edges], index: npt.NDArray[np.int16]) -> float:

@@ -106,7 +106,7 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category: C
     upright = frame.upright_picture(work)
     waist = find_waist(upright, marks, frame.axis_x) if dress else None
     neckline = find_neckline(upright, mask, outline.upright("neck"), outline.collar, outline.marks.torso_width)
-    inner_back = to_picture(frame.back(inner_back_of(soft, neckline)), shape)
+    inner_back = to_picture(frame.back(inner_back_of(soft, neckline, upright)), shape)
     alpha = to_picture(isolated.alpha, shape)
     full = alpha >= MASK_FROM
     if fullness(full) > FOLDED:
