@@ -87,6 +87,8 @@ class PersonSigns:
     """Size of the person in the photo."""
     dark: float
     """Share of the person without detail in the shadows."""
+    brightest: float
+    """99th percentile of the whole photo's luma, of 255: how it was exposed, whatever the wearer's skin and clothes."""
     noise: float
     """Standard deviation of the picture's noise on the person, of 255."""
     sharpness: float
@@ -148,8 +150,10 @@ SEATED = _Ramp(0.10, 0.45, 0.3)
 """Thighs of people who stand run down 0.7 trunk lengths and more."""
 SIZE = _Ramp(25, 60, 0.8)
 """Photos of 60 px from shoulder to shoulder (200 px in height) gave as good outlines as large ones; below, sleeves are a dozen px."""
-DARK = _Ramp(0.8, 0.2, 0.5)
+DARK = _Ramp(0.8, 0.2, 0.6)
 """A well-lit person in black has 0.1 to 0.2."""
+EXPOSED = _Ramp(120, 200, 0.5)
+"""Well exposed photos reach 220 and more, by night with lamps too; people in colours keep their shadows far below."""
 NOISE = _Ramp(30, 10, 0.75)
 SHARPNESS = _Ramp(1.0, 1.7, 0.5)
 """In focus: 1.9 and more, however small the person; visibly blurred: 1.4."""
@@ -217,7 +221,7 @@ def _person_scores(p: PersonSigns, categories: Sequence[Category]) -> dict[str, 
         "body-turned": TURNED_AWAY(p.breadth),
         "body-foreshortened": FORESHORTENED(p.breadth),
         "person-small": SIZE(p.unit_px),
-        "photo-dark": DARK(p.dark),
+        "photo-dark": DARK(p.dark) * EXPOSED(p.brightest),
         "photo-noisy": NOISE(p.noise),
         "photo-blurred": SHARPNESS(p.sharpness),
     }
@@ -268,6 +272,7 @@ def look_at_person(
         thighs_down=float(np.mean(fall)) if fall else 1.0,
         unit_px=body.unit_px,
         dark=dark,
+        brightest=_brightest(photo),
         noise=noise,
         sharpness=sharpness,
     )
@@ -363,6 +368,11 @@ def _light(photo: Picture, labels: LabelMap, unit_px: float) -> tuple[float, flo
     blurry = np.asarray(cv2.GaussianBlur(small, (0, 0), SHARP_BLUR_PX), np.float32)
     own, blurred = (np.percentile(_steepness(x)[near], SHARP_PERCENTILE) for x in (small, blurry))
     return dark, noise, float(own / max(1.0, float(blurred)))
+
+
+def _brightest(photo: Picture) -> float:
+    step = max(1, max(photo.shape[:2]) // 256)
+    return float(np.percentile(cv2.cvtColor(np.ascontiguousarray(photo[::step, ::step]), cv2.COLOR_RGB2GRAY), 99))
 
 
 def _steepness(luma: FloatArray) -> FloatArray:

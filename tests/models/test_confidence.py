@@ -35,6 +35,7 @@ GOOD = PersonSigns(
     thighs_down=0.8,
     unit_px=280.0,
     dark=0.03,
+    brightest=240.0,
     noise=0.5,
     sharpness=2.8,
 )
@@ -44,6 +45,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "shoulders_seen": (0.5, "shoulders-hidden"),
     "breadth": (0.3, "body-turned"),
     "dark": (0.8, "photo-dark"),
+    "brightest": (120.0, "photo-dark"),
     "sharpness": (1.05, "photo-blurred"),
     "waist_known": (False, "waist-unclear"),
 }
@@ -177,6 +179,7 @@ def test_worse_photos_are_trusted_less(engine: Engine) -> None:
     dark, shaken, grainy = (engine.read_person(f(photo)) for f in (_dark, _shaken, _grainy))
     cut = engine.read_person(np.ascontiguousarray(photo[: round(good.body.middle[1] + 0.6 * good.body.trunk_px)]))
     assert dark.signs.dark > good.signs.dark + 0.1
+    assert dark.signs.brightest < 200 < good.signs.brightest
     assert shaken.signs.sharpness < 1.6 < good.signs.sharpness
     assert grainy.signs.noise == pytest.approx(40 * np.linalg.norm([0.299, 0.587, 0.114]), rel=0.15)  # the channels' noise is independent
     assert cut.signs.trunk_inside < 0.8 < good.signs.trunk_inside
