@@ -158,21 +158,27 @@ def _row(array: np.ndarray) -> Tensor:
 
 
 def _side(marks: UpperLandmarks) -> FloatArray:
-    """(2, BODY_ROWS + 1, 2) the sides at the grid's rows; of a dress row WAIST_ROW lies at its waist."""
+    """(2, BODY_ROWS + 1, 2) the sides at the grid's rows, even by height; of a dress row WAIST_ROW lies at its waist."""
     sides = []
-    for line in marks.side:
+    for k, line in enumerate(marks.side):
+        curve = np.concatenate([marks.armpit[k][None], line[1:-1], marks.hem[k][None]])
         if marks.waist_share is None:
-            sides.append(resample(line, BODY_ROWS + 1))
+            sides.append(_rows(curve, BODY_ROWS + 1))
             continue
         at = float(np.clip(marks.waist_share, 0.05, 0.95)) * (len(line) - 1)
         low = int(at)
-        waist = (line[low] + (line[low + 1] - line[low]) * (at - low))[None]
-        above = resample(np.concatenate([line[: low + 1], waist]), WAIST_ROW + 1)
-        below = resample(np.concatenate([waist, line[low + 1 :]]), BODY_ROWS - WAIST_ROW + 1)
+        waist = (curve[low] + (curve[low + 1] - curve[low]) * (at - low))[None]
+        above = _rows(np.concatenate([curve[: low + 1], waist]), WAIST_ROW + 1)
+        below = _rows(np.concatenate([waist, curve[low + 1 :]]), BODY_ROWS - WAIST_ROW + 1)
         sides.append(np.concatenate([above, below[1:]]))
-    side = np.stack(sides)
-    side[:, 0], side[:, -1] = marks.armpit, marks.hem
-    return side.astype(np.float32)
+    return np.stack(sides).astype(np.float32)
+
+
+def _rows(curve: FloatArray, count: int) -> FloatArray:
+    """(count, 2) points of `curve` (N, 2) at even heights: by arc length rows would crowd where a side runs across."""
+    height = np.maximum.accumulate(curve[:, 1] + np.arange(len(curve)) * 1e-3)
+    at = np.linspace(height[0], height[-1], count)
+    return np.stack([np.interp(at, height, curve[:, 0]), at], -1).astype(np.float32)
 
 
 def _collar_offset(marks: UpperLandmarks, width: float) -> FloatArray:
