@@ -21,6 +21,8 @@ SHIFT_MOST = 0.9
 """The skin's middle lies at most so many half widths off the bone."""
 UNDER_CLOTH = 0.93
 """A leg is at most this wide in its trousers."""
+CREASE = 5
+"""Where a crease notches the silhouette within so many samples, the leg is as narrow as in it."""
 SMOOTH = 7
 """Its outline is smoothed over so many samples: creases at the knee are the cloth's."""
 LOOK_TO, LOOK_STEP = 2.2, 0.02
@@ -84,4 +86,5 @@ def _within(leg: Leg) -> FloatArray:
         return leg.radius
     half = np.interp(PLACES, PLACES[seen], leg.outline.mean(0)[seen])
     radius = np.where(seen, np.minimum(leg.radius, UNDER_CLOTH * half), leg.radius)
+    radius = np.lib.stride_tricks.sliding_window_view(np.pad(radius, CREASE // 2, mode="edge"), CREASE).min(-1)
     return np.convolve(np.pad(radius, SMOOTH // 2, mode="edge"), np.full(SMOOTH, 1 / SMOOTH), "valid").astype(np.float32)

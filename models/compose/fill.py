@@ -8,7 +8,7 @@ import numpy as np
 from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
-from models.compose.skin import bare_and_layer
+from models.compose.skin import END_FROM, HAND_REACH, bare_and_layer, bare_arms, mottling
 from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
 from models.person.body import ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, Body
@@ -18,8 +18,10 @@ FILL_LONG_SIDE_PX = 512
 """Colours are smooth: they are filled at this size."""
 CHEST_DEPTH, CHEST_HALF = 0.44, 0.44
 """Skin is filled down to this far below the shoulder line (units), a little less at the sides: the height of a bandeau."""
-AXILLA = (1.45, 1.75)
+AXILLA, AXILLA_TO = (1.2, 1.5), (0.6, 0.35)
 """Round the upper arm, out to this many arm half widths, the fill is skin too: a raised arm has no cloth under it."""
+BEHIND_FROM = (1.3, 1.1)
+"""From here on an arm that does not lie before the trunk lies behind it."""
 LOWER_CLOSE, LOWER_LEAST_PX = 0.04, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
 LOWER_OVER = (-0.03, -0.015)
@@ -47,10 +49,14 @@ SHOULDER_FROM, SHOULDER_TO, SHOULDER_POINTS = 0.24, 0.55, 9
 """Between these distances from the middle (units) a bare shoulder runs ..."""
 SHOULDER_CLOTH = 0.012
 """... so far below the clothed one."""
+BARE_SHOULDER = ((0.24, 0.34, 0.42, 0.48, 0.52, 0.55), (0.31, 0.23, 0.18, 0.135, 0.09, 0.04))
+"""A bare shoulder's height over the joints (units) at these distances from the middle, at most."""
 NECK_HALF, NECK_TO = 0.17, 0.42
 """A neck's half width and its height over the shoulder line, units."""
 GRAIN = 2.2
 """Grey levels of noise on fills, or they look painted."""
+MOTTLED = np.array([0.75, 1.05, 1.1], np.float32)
+"""Blood under the skin takes less red away than green and blue."""
 
 
 def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Off) -> tuple[FloatArray, FloatArray]:
@@ -62,11 +68,11 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
     height, width = parse.labels.shape
     scale = min(1.0, FILL_LONG_SIDE_PX / max(height, width))
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
-    small_where = where.resized((size[1], size[0]))
+    labels = np.asarray(cv2.resize(parse.labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    small_where = bare_arms(where.resized((size[1], size[0])), labels, body)
     unit = body.unit_px * scale
     q = parse.probabilities
     small = reduce(photo, size)
-    labels = np.asarray(cv2.resize(parse.labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     clean = reduce(removed, size) < 0.05
 
     def filled(weight: AnyMask) -> FloatArray:
@@ -86,15 +92,16 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
-    arms = ramp(nearer(where.reach), 1.0 + edge, 1.0 - edge) * (1 - steep(q[Label.LOWER])) * off.top
+    arms, arms_before = (on * (1 - steep(q[Label.LOWER])) * off.top for on in _arms(where, small_where, body))
     trunk = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=True)
-    legs = ramp(nearer(where.leg_reach), 1.0 + edge, 1.0 - edge)
+    # an ankle is no wider than the shin: the foot below it is seen
+    legs = larger(ramp(where.leg_reach * np.where(where.leg_place > END_FROM, HAND_REACH, 1.0), 1.0 + edge, 1.0 - edge))
     hips = _trunk_mask(body, (width, height), _hip_row(body), bare=True) if off.bottom else trunk
     if off.bottom:
         trunk = np.maximum(hips, legs)
     along = np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0])
     thighs = ramp(along, LAYER_TO, LAYER_TO + LAYER_EDGE) * legs * (1 - hips)
-    chest = np.maximum(_chest(where), arms * (1 - trunk)) if off.top else arms * (1 - trunk)
+    chest = np.maximum(np.maximum(arms * (1 - trunk), arms_before), _chest(where) * off.top)
     skin = np.maximum(chest, thighs)
     on_body = layer + (bare - layer) * skin[..., None]
     if off is Off.UPPER:
@@ -123,8 +130,30 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
     inside = np.clip((1 - q[Label.BACKGROUND]) * 2.5 - 0.6, 0, 1)
     body_share = np.maximum(np.maximum(arms, trunk), neck) * inside
     fill = ground + (on_body - ground) * body_share[..., None]
-    grain = blur(np.random.default_rng(0).normal(0, 1, (height, width)), 1.0) * GRAIN
-    return (fill + grain[..., None]).astype(np.float32), (skin * body_share).astype(np.float32)
+    on_skin = skin * body_share
+    return _textured(fill, photo, q[Label.SKIN], on_skin, scale, body.unit_px), on_skin.astype(np.float32)
+
+
+def _arms(where: Coordinates, small: Coordinates, body: Body) -> tuple[FloatArray, FloatArray]:
+    """(H, W) 0..1 the bare arms, and what of them lies before the trunk; `small`: coordinates of arms as wide as they are bare."""
+    edge = EDGE / body.unit_px
+    height, width = where.across.shape
+    beside = [ramp(enlarge(own, (width, height)), 1.0 + edge, 1.0 - edge) for own in small.reach]
+    # a forearm that is not known to be before the trunk may be behind it
+    first, second = (
+        own * (1.0 if arm.in_front else ramp(place, *BEHIND_FROM)) * arm.visible
+        for own, place, arm in zip(beside, where.place, body.arms, strict=True)
+    )
+    return np.maximum(beside[0], beside[1]), np.maximum(first, second)
+
+
+def _textured(fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: FloatArray, scale: float, unit_px: float) -> FloatArray:
+    """`fill` (H, W, 3) with grain, and where it is skin (`on_skin` 0..1) with that of the `seen` skin and its mottling."""
+    noise = np.random.default_rng(0).standard_normal(seen.shape, np.float32)
+    texture, mottled = mottling(photo, seen, noise, scale, unit_px)
+    grain = blur(noise, 1.0) * GRAIN
+    fill = fill + (grain + (texture - grain) * on_skin)[..., None]
+    return np.asarray(fill * (1 + (mottled * on_skin)[..., None] * MOTTLED), np.float32)
 
 
 def _hip_row(body: Body) -> int:
@@ -136,7 +165,7 @@ def _hip_row(body: Body) -> int:
 def _chest(where: Coordinates) -> FloatArray:
     """(H, W) 0..1: where a trunk is bare: above a bandeau's upper edge, and round raised upper arms."""
     edge = -CHEST_DEPTH * np.clip(1.15 - (np.abs(where.across) / CHEST_HALF) ** 4, 0.6, 1)
-    shoulders = ramp(where.reach, AXILLA[1], AXILLA[0]) * ramp(where.place, 0.75, 0.55)
+    shoulders = ramp(where.reach, AXILLA[1], AXILLA[0]) * ramp(where.place, *AXILLA_TO)
     bare: FloatArray = np.maximum(ramp(where.over, edge - 0.006, edge + 0.006), larger(shoulders))
     return bare
 
@@ -154,6 +183,8 @@ def _trunk_mask(body: Body, size: tuple[int, int], end: int, bare: bool) -> Floa
     right = body.row_middle[rows] + body.row_right[rows] * reach[1]
     out = np.linspace(SHOULDER_FROM, SHOULDER_TO, SHOULDER_POINTS)
     heights = [np.interp(out, np.linspace(TOP_FROM, TOP_TO, TOP_COUNT), own / unit) - SHOULDER_CLOTH for own in body.top]
+    if bare:  # pads and gathers are no shoulder, and over the joint it is the upper arm's round
+        heights = [np.minimum(own, np.interp(out, *BARE_SHOULDER)) for own in heights]
     across = np.concatenate([-out[::-1], [-NECK_HALF, NECK_HALF], out])
     over = np.concatenate([heights[0][::-1], [NECK_TO, NECK_TO], heights[1]])
     top = body.middle + (across[:, None] * body.right + over[:, None] * body.over) * unit

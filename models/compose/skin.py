@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
 from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
-from models.masks import blur, larger, nearer, ramp, shrink, strongest
+from models.masks import blur, enlarge, nearer, ramp, shrink, strongest
 from models.person.body import Body
-from models.types import BoolArray, FloatArray, Label, LabelMap
+from models.person.limbs import PLACES
+from models.types import BoolArray, FloatArray, Label, LabelMap, Picture
 
 SKIN_TONE_BLEND = (0.65, 0.35)
 """Tone of filled skin: neck and hands, face."""
+TONE_FROM = 35
+"""The darkest skin, so many percent of it, lies in shadow."""
 SKIN_LEAST_PX = 20
 """Fewer pixels of trusted skin than this (at the reduced size) say nothing of the light."""
-TONE_NEAR = 70.0
+TONE_NEAR = 55.0
 """Skin further (0..255) off the wearer's tone is a shadow, a highlight or no skin, and tells nothing of the light."""
 CHROMA_NEAR = 20.0
 """What is further (a, b) off the wearer's tone was taken for skin by mistake."""
-LOCAL_SHARE = 0.45
+LOCAL_SHARE = 0.3
 """Share of the light that is seen nearby; the rest is the wearer's tone."""
-LIMB_AT, HAND_AT, FOOT_AT = 0.05, 1.9, 2.1
+ANKLE_FROM, SHADOW_FROM = 1.5, -0.12
+"""From this place on a leg, skin whose lightness is by this logarithm under the fill's lies in a hem's or a shoe's shadow."""
+LIMB_AT, HAND_AT, FOOT_AT = 0.05, 1.9, 1.97
 """A limb's own light is measured between these places: not on the trunk, nor on hand or foot."""
 LIMB_LEAST_PX, LIMB_FACTOR = 40, (0.8, 1.3)
 """A limb of which so many px (at the reduced size) are seen bare has its own light, this much off the rest at most."""
@@ -33,14 +40,111 @@ PROFILE_BINS, PROFILE_ALONG, PROFILE_LEAST_PX = 9, 0.35, 3
 """A limb's light is measured at so many places across it, over this share of a bone beside the cloth, each from so many px."""
 PROFILE_LIMITS, PROFILE_FADE, PROFILE_KEPT = (0.4, 1.5), 1.2, 0.35
 """It differs from the usual by these factors at most, fades over so many bones, and never below this share."""
+ANKLE_REACH = 0.06
+"""Fills above a shoe, where skin lies in shadow, do so over less."""
 JOIN_LIMIT, JOIN_REACH, JOIN_BLUR_PX = 0.5, 0.16, 1.0
 """Fills take the colour of seen skin beside them unless it is off by more than the first (logarithm), fading over the second (units)."""
 ARM_FROM = (0.0, 0.25)
 """Between these places an arm parts from the trunk's light, ..."""
 LEG_FROM = (0.02, 0.17)
 """... between these a thigh."""
+BONE_AT = (0.06, 0.135)
+"""Height of the collarbones over the shoulder joints beside the notch and at their outer ends, units."""
+LIGHT_MOST, LIGHTNESS_POWER = 0.14, 1.6
+"""Sides of a limb differ from its middle by at most this logarithm; L* to sRGB's logarithm."""
+TORSO_TURN, FACE_TURN = 0.5, 5.0
+"""A chest is turned this much as far aside as a limb is; a face's sides are turned by so much a unit."""
+COLOUR_LEVELS, COLOUR_SHARE = (20.0, 96.0, 4.0), 0.6
+"""The wearer's own colours are measured at these lightnesses (from, to, step), and taken for so much."""
+HAND_REACH, WIDTH_FADE, WIDTH_STEP, WIDTH_TO = 1.35, 0.5, 0.03, 2.6
+"""Coordinates count a hand this much wider than the wrist; what is measured at a sleeve's end fades over so many bones;
+it is measured in bands so long, out to so many half widths."""
+END_FROM = 1.995
+"""Hand and foot begin here: at the joint itself."""
+WIDTH_LEAST_PX, WIDTH_LIMITS, SHIFT_MOST = 4, (0.6, 1.6), 1.2
+"""Bands that show fewer px of skin tell nothing; an arm is by these factors off the measured one, and so far aside, at most."""
+ARM_SHAPE = ((0.0, 0.25, 0.6, 0.95, 1.2, 1.6, 2.0), (0.98, 1.03, 0.96, 0.94, 1.02, 1.0, 1.0))
+"""Deltoid, elbow and the belly of the forearm: factors of the straight taper, by place."""
+GRAIN_PX, FINE_GRAIN, COARSE_GRAIN = 0.6, (0.6, 3.0), (0.002, 0.0045)
+"""Grain's size; limits of the grain (grey levels) and of the mottling (share) of seen skin."""
+MOTTLE, MOTTLE_SHARE = (0.025, 0.10), (0.4, 0.55)
+"""Coarser mottling: sizes in units and strength against the finest."""
 UNDER_LAYER = (206.0, 202.0, 197.0)
 """Colour of the neutral under-layer before the scene's light."""
+
+
+def bare_arms(where: Coordinates, labels: LabelMap, body: Body) -> Coordinates:
+    """`where` with each arm as wide, and as far beside its bones, as its skin is where the sleeve ends; round as arms are.
+
+    where: at the size of `labels` (h, w). Further up, and where no end of a sleeve is seen, the usual arm's shape.
+    """
+    lateral = np.copysign(where.reach, where.lateral)
+    for k, arm in enumerate(body.arms):
+        # where the sides meet beyond the shoulder `lateral` was interpolated through 0
+        own, place = np.copysign(where.reach[k], where.lateral[k]), where.place[k]
+        if arm.sleeve_end <= 0:
+            continue
+        wide = own * np.where(place > END_FROM, HAND_REACH, 1.0)
+        half, shift = _seen_width(wide, place, labels, arm.sleeve_end)
+        near = np.clip(1 - np.abs(PLACES - arm.sleeve_end) / WIDTH_FADE, 0, 1)
+        near = near * near * (3 - 2 * near)
+        shape = np.interp(PLACES, *ARM_SHAPE)
+        shape = shape + (1 - shape) * np.clip((PLACES - arm.sleeve_end) / 0.05 + 1, 0, 1)
+        factor, beside = shape + (half - shape) * near, shift * near
+        past = (place > END_FROM) & (arm.sleeve_end > 1.7)
+        value = np.where(past, wide, own)
+        lateral[k] = (value - np.interp(place, PLACES, beside)) / np.interp(place, PLACES, factor)
+    return replace(where, lateral=lateral.astype(np.float32), reach=np.abs(lateral).astype(np.float32))
+
+
+def _seen_width(lateral: FloatArray, place: FloatArray, labels: LabelMap, end: float) -> tuple[float, float]:
+    """Half width and middle (arm half widths) of the skin just past the cloth's `end` on a limb; (1, 0) where it is not told."""
+    beside = (place > end) & (place < end + 0.3) & (np.abs(lateral) < WIDTH_TO)
+    found = []
+    for start in end + WIDTH_STEP * np.arange(1, 7):
+        band = beside & (place >= start) & (place < start + WIDTH_STEP)
+        across, seen = lateral[band], labels[band] == Label.SKIN
+        if seen.sum() < WIDTH_LEAST_PX:
+            continue
+        low, high = np.quantile(across[seen], (0.02, 0.98))
+        # whole only with something else on either side, and skin all between
+        if low > -WIDTH_TO + 0.15 and high < WIDTH_TO - 0.15 and seen[(across > low) & (across < high)].mean() > 0.9:
+            found.append(((high - low) / 2, (high + low) / 2))
+    if len(found) < 2:
+        return 1.0, 0.0
+    half, shift = np.mean(found[:2], 0)
+    if not WIDTH_LIMITS[0] < half < WIDTH_LIMITS[1] or abs(shift) > SHIFT_MOST:
+        return 1.0, 0.0
+    return float(half), float(shift)
+
+
+def mottling(photo: Picture, seen: FloatArray, noise: FloatArray, scale: float, unit_px: float) -> tuple[FloatArray, FloatArray]:
+    """Grain (H, W) in grey levels, and mottling (H, W) as a relative change, as strong as on the `seen` (0..1) skin.
+
+    noise (H, W): white; scale: small px a photo px, at which the mottling is drawn.
+    """
+    height, width = seen.shape
+    rows = np.flatnonzero((seen > 0.9).any(1))
+    fine, coarse = FINE_GRAIN[0], COARSE_GRAIN[0]
+    if len(rows):
+        box = slice(int(rows[0]), int(rows[-1]) + 1)
+        inside = shrink(seen[box] > 0.9, 3) > 0
+        if inside.sum() > 30 * SKIN_LEAST_PX:
+            luma = photo[box].astype(np.float32) @ np.array([0.3, 0.59, 0.11], np.float32)
+            soft = blur(luma, 1.0)
+            fine = float(np.clip(1.48 * np.median(np.abs(luma - soft)[inside]), *FINE_GRAIN))
+            broad = blur(soft, 3.0)
+            coarse = float(np.clip(1.48 * np.median((np.abs(soft - broad) / (broad + 8))[inside]), *COARSE_GRAIN))
+    grain = blur(noise, GRAIN_PX)
+    grain *= fine / max(float(grain[::4, ::4].std()), 1e-6)
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    small = cv2.resize(noise, size, interpolation=cv2.INTER_NEAREST)
+    mottled = np.zeros((size[1], size[0]), np.float32)
+    sizes = (1.2, *(max(2.0, own * unit_px * scale) for own in MOTTLE))
+    for sigma, share in zip(sizes, (1.0, *MOTTLE_SHARE), strict=True):
+        band = blur(small, sigma)
+        mottled += band * (share * coarse / max(float(band.std()), 1e-6))
+    return grain, enlarge(mottled, (width, height))
 
 
 def bare_and_layer(
@@ -62,14 +166,24 @@ def bare_and_layer(
         local = pull_push(small, weight.astype(np.float32))
     skin: FloatArray = blur(local, max(1.0, 0.05 * unit)) * LOCAL_SHARE + tone * (1 - LOCAL_SHARE)
     chin_y = float((body.chin - body.middle) @ body.over / body.unit_px)
-    shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.08)
+    shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.12)
     reach, leg_reach = nearer(where.reach), nearer(where.leg_reach)
-    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48) * ramp(larger(where.place), *ARM_FROM)
-    on_leg = ramp(leg_reach, 1.06, 0.94) * ramp(larger(where.leg_place), *LEG_FROM)
-    light: FloatArray = shade + (leg_shade(leg_reach) - shade) * on_leg
-    light = blur(light + (limb_shade(reach) - light) * on_arm, max(0.6, 0.012 * unit))[..., None]
-    bare = skin * np.concatenate([light**0.78, light, light**1.12], -1)
-    on_legs = own_skin & clean & (reach > ARM_CLEAR)  # an arm before a leg tells nothing of the leg
+    arm, leg = where.reach[1] < where.reach[0], where.leg_reach[1] < where.leg_reach[0]
+    place, leg_place = _of(where.place, arm), _of(where.leg_place, leg)
+    to_right = _to_right(where.lateral, where.place, where.across), _to_right(where.leg_lateral, where.leg_place, where.across)
+    side, leg_side = _of(to_right[0], arm), _of(to_right[1], leg)
+    from_side = _light_from(lab[..., 0], own_skin & clean, where, to_right)
+    inner = ramp(side * np.sign(where.across), 0.1, -0.5)
+    on_arm = ramp(reach, 1.06, 0.94) * ramp(np.abs(where.across), 0.38, 0.48) * ramp(place, *ARM_FROM)
+    on_leg = ramp(leg_reach, 1.06, 0.94) * ramp(leg_place, *LEG_FROM)
+    torso = shade * np.exp(from_side * TORSO_TURN * np.clip(where.across / 0.5, -1, 1))
+    light: FloatArray = torso + (leg_shade(leg_reach, leg_place) * np.exp(from_side * np.clip(leg_side, -1, 1)) - torso) * on_leg
+    arm_light = arm_shade(reach, place, inner) * np.exp(from_side * np.clip(side, -1, 1))
+    light = blur(light + (arm_light - light) * on_arm, max(0.6, 0.012 * unit))[..., None]
+    bare = _in_own_colours(skin * light, lab, own_skin & clean)
+    dimmer = np.log((lab[..., 0] + 4) / (_lab(np.clip(bare, 0, 255))[..., 0] + 4))
+    shadow = (dimmer < SHADOW_FROM) & (leg_place > ANKLE_FROM) & (leg_reach < 2)
+    on_legs = own_skin & clean & ~shadow & (reach > ARM_CLEAR)  # an arm before a leg tells nothing of the leg
     limbs = [(*limb, own_skin & clean, HAND_AT) for limb in zip(where.lateral, where.place, strict=True)]
     limbs += [(*limb, on_legs, FOOT_AT) for limb in zip(where.leg_lateral, where.leg_place, strict=True)]
     for lateral, place, trusted, end in limbs:  # each limb goes on as its own visible skin is lit
@@ -77,22 +191,83 @@ def bare_and_layer(
         if seen.sum() > LIMB_LEAST_PX:
             share = blur(ramp(np.abs(lateral), 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
             bare = bare * np.exp(share * _limb_light(small, bare, lateral, place, seen))
-    bare = _joined(small, bare, own_skin & clean, unit)
+    bare = _joined(small, bare, own_skin & clean, unit * np.where((leg_place > ANKLE_FROM) & (leg_reach < 2), ANKLE_REACH, JOIN_REACH))
     luma = float(tone.mean()) / 185.0
-    below = shade + (light[..., 0] - shade) * on_leg
+    below = torso + (light[..., 0] - torso) * on_leg
     layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * below[..., None]
     return bare, layer.astype(np.float32)
 
 
-def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, unit: float) -> FloatArray:
-    """The fill `bare` (h, w, 3), brought to the colour of the `seen` skin beside it: no step where the old cloth ended."""
+def _of(pair: FloatArray, second: BoolArray) -> FloatArray:
+    """(2, h, w) -> (h, w): the second where told."""
+    return np.asarray(np.where(second, pair[1], pair[0]), np.float32)
+
+
+def _to_right(lateral: FloatArray, place: FloatArray, across: FloatArray) -> FloatArray:
+    """(2, H, W) how far a limb's surface is turned to the picture's right: -1..1 at its edges where it hangs straight down."""
+    turned = np.zeros_like(lateral)
+    for own, along, out in zip(lateral, place, turned, strict=True):
+        for bone in (along <= 1, along > 1):
+            on = bone & (np.abs(own) < 1) & (along > LIMB_AT) & (along < 2)
+            if on.sum() > SKIN_LEAST_PX:
+                spread = np.std(own[on]) * np.std(across[on])
+                out[bone] = (own * (np.mean((own[on] - own[on].mean()) * across[on]) / max(float(spread), 1e-6)))[bone]
+    return turned
+
+
+def _light_from(lightness: FloatArray, seen: BoolArray, where: Coordinates, to_right: tuple[FloatArray, FloatArray]) -> float:
+    """By which logarithm skin that is turned to the picture's right is lighter; fitted to `seen` skin of face and limbs."""
+    value = np.log(np.maximum(lightness, 5) / 50) * LIGHTNESS_POWER
+    groups = [(where.across - float(where.across[where.from_nose < 0.2].mean() if (where.from_nose < 0.2).any() else 0)) * FACE_TURN]
+    inside = [seen & (where.from_nose < 0.95)]
+    limbs = ((to_right[0], where.lateral, where.place), (to_right[1], where.leg_lateral, where.leg_place))
+    for turned, lateral, place in (one for kind in limbs for one in zip(*kind, strict=True)):
+        groups.append(turned)
+        inside.append(seen & (np.abs(lateral) < 0.8) & (place > 0.2) & (place < HAND_AT))
+    both, square = 0.0, 0.0
+    for turned, on in zip(groups, inside, strict=True):
+        if on.sum() > LIMB_LEAST_PX:
+            own, tell = np.clip(turned[on], -1, 1), value[on]
+            own = own - own.mean()
+            both += float((own * (tell - np.median(tell)).clip(-0.4, 0.4)).sum())
+            square += float((own**2).sum())
+    return float(np.clip(both / max(square, 1e-3), -LIGHT_MOST, LIGHT_MOST))
+
+
+def _in_own_colours(bare: FloatArray, lab: FloatArray, seen: BoolArray) -> FloatArray:
+    """`bare` (h, w, 3) with the hue and chroma the wearer's `seen` skin has at the same lightness."""
+    seen = shrink(seen, 1) > 0
+    if seen.sum() < LIMB_LEAST_PX:
+        return bare
+    level, colour = lab[..., 0][seen], lab[..., 1:][seen]
+    centres = np.arange(*COLOUR_LEVELS)
+    known = [c for c in centres if (np.abs(level - c) < COLOUR_LEVELS[2]).sum() > SKIN_LEAST_PX]
+    if len(known) < 2:
+        return bare
+    table = np.array([np.median(colour[np.abs(level - c) < COLOUR_LEVELS[2]], 0) for c in known])
+    count = np.array([(np.abs(level - c) < COLOUR_LEVELS[2]).sum() for c in known], float)
+    # rare levels are highlights and deep shadows: they follow the common ones
+    share = (count / (count + 0.05 * count.max()))[:, None]
+    table = table * share + (count @ table / count.sum()) * (1 - share)
+    own = _lab(np.clip(bare, 0, 255))
+    for c in (0, 1):
+        target = np.interp(own[..., 0], known, table[:, c])
+        own[..., c + 1] += (target - own[..., c + 1]) * COLOUR_SHARE
+    return np.asarray(cv2.cvtColor(own, cv2.COLOR_LAB2RGB) * 255, np.float32)
+
+
+def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, reach_px: FloatArray) -> FloatArray:
+    """The fill `bare` (h, w, 3), within about `reach_px` (h, w) brought to the colour of the `seen` skin beside it.
+
+    No step where the old cloth ended.
+    """
     off = np.log((small + 4) / (bare + 4))
     trusted = shrink(seen & (strongest(off) < JOIN_LIMIT), 1)
     if trusted.sum() < SKIN_LEAST_PX:
         return bare
     carried = pull_push(off.astype(np.float32), trusted.astype(np.float32))
     away = cv2.distanceTransform((trusted == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    near = np.exp(-away / (JOIN_REACH * unit))[..., None]
+    near = np.exp(-away / reach_px)[..., None]
     return np.asarray(bare * np.exp(blur(carried * near, JOIN_BLUR_PX)), np.float32)
 
 
@@ -136,7 +311,7 @@ def _skin_tone(photo: FloatArray, labels: LabelMap, from_nose: FloatArray) -> tu
     alike = rest & (np.linalg.norm(lab[..., 1:] - centre[1:], axis=-1) < 14) & (np.abs(lab[..., 0] - centre[0]) < 27)
     use = alike if alike.sum() > 100 else seed
     bright = lab[..., 0][use]
-    tone = np.median(photo[use][bright >= np.percentile(bright, 45)], 0)
+    tone = np.median(photo[use][bright >= np.percentile(bright, TONE_FROM)], 0)
     own = np.median(photo[seed], 0)
     return (SKIN_TONE_BLEND[0] * tone + SKIN_TONE_BLEND[1] * own).astype(np.float32), use.astype(np.float32)
 
@@ -147,31 +322,55 @@ def _lab(picture: FloatArray) -> FloatArray:
 
 
 def torso_shade(x: FloatArray, y: FloatArray, chin_y: float) -> FloatArray:
-    """Light on a bare neck and chest, about 0.7 to 1.08; x outward, y up from the shoulder joints' middle, in units.
+    """Light on a bare neck and chest, about 0.7 to 1.1; x outward, y up from the shoulder joints' middle, in units.
 
-    A wide cylinder for the chest, a narrow one for the neck, the chin's shadow, collarbones and the notch between them.
+    A wide cylinder for the chest, a narrow one for the neck, the chin's shadow, collarbones, the notch between them and
+    the breastbone's soft hollow.
     """
     across = np.abs(x)
-    shade = 1 - 0.16 * np.clip(across / 0.55, 0, 1.1) ** 3
+    shade = 1.02 - 0.10 * np.clip(across / 0.55, 0, 1.1) ** 3
     shade -= ramp(y, 0.16, 0.24) * 0.16 * np.clip(across / 0.24, 0, 1.2) ** 2
     shade -= 0.16 * bump(y - (chin_y - 0.03), 0.07) * np.clip(1 - across / 0.26, 0, 1)
     t = ramp(across, 0.05, 0.38)
-    bone = 0.10 + 0.10 * t - 0.02 * np.sin(np.pi * t)
-    weight = ramp(across, 0.03, 0.08) * ramp(across, 0.42, 0.30)
-    shade += weight * (0.085 * bump(y - bone, 0.018) - 0.13 * bump(y - bone - 0.045, 0.024) - 0.07 * bump(y - bone + 0.045, 0.025))
-    shade -= 0.12 * bump(x, 0.035) * bump(y - 0.11, 0.03)
+    bone = BONE_AT[0] + (BONE_AT[1] - BONE_AT[0]) * t - 0.018 * np.sin(np.pi * t)
+    weight = ramp(across, 0.03, 0.09) * ramp(across, 0.44, 0.28)
+    shade += weight * (0.075 * bump(y - bone, 0.016) - 0.10 * bump(y - bone - 0.042, 0.024) - 0.07 * bump(y - bone + 0.04, 0.026))
+    shade -= 0.10 * bump(x, 0.032) * bump(y - BONE_AT[0] - 0.005, 0.03)
+    shade -= 0.035 * bump(x, 0.05) * ramp(y, 0.0, -0.08) * ramp(y, -0.5, -0.25)
     shade -= 0.05 * ramp(y, 0.05, -0.45)
     return shade.astype(np.float32)
 
 
 def limb_shade(reach: FloatArray) -> FloatArray:
-    """Light across a bare limb: `reach` 0 at the bone, 1 at the skin's edge."""
-    return (1 - 0.36 * np.clip(reach, 0, 1) ** 2.5).astype(np.float32)
+    """Light across a bare limb: `reach` 0 at the bone, 1 at the skin's edge; flat, then falling off close to the edge."""
+    held = np.clip(reach, 0, 1)
+    return (1.03 - 0.10 * held**2 - 0.16 * held**7).astype(np.float32)
 
 
-def leg_shade(reach: FloatArray) -> FloatArray:
-    """Light across a bare leg; it is flatter than an arm."""
-    return (1 - 0.30 * np.clip(reach, 0, 1) ** 2.2).astype(np.float32)
+def arm_shade(reach: FloatArray, place: FloatArray, inner: FloatArray) -> FloatArray:
+    """Light on a bare arm: `place` 0 shoulder, 1 elbow; `inner` 0..1 on the side of the trunk, where the armpit is dark."""
+    edge = 1.03 - limb_shade(reach)
+    # a shoulder goes over into the chest: only from the armpit on is there an edge
+    shade = 1.03 - edge * (1 - inner * ramp(place, 0.42, 0.15))
+    shade -= 0.07 * inner * bump(place - 0.5, 0.16) * np.clip(reach, 0, 1) ** 2
+    shade += 0.025 * bump(place - 0.22, 0.14) * (1 - inner) * bump(reach - 0.35, 0.4)
+    held = np.clip(reach, 0, 1)
+    shade -= 0.055 * bump(place - 1.0 - 0.03 * held, 0.03) * (0.35 + 0.65 * inner) * ramp(held, 1.0, 0.5)
+    shade -= 0.025 * bump(place - 1.0, 0.12) - 0.02 * bump(place - 1.25, 0.12) * ramp(held, 0.9, 0.3)
+    return shade.astype(np.float32)
+
+
+def leg_shade(reach: FloatArray, place: FloatArray) -> FloatArray:
+    """Light on a bare leg: the kneecap is lighter, what is beside and below it darker; the shin's edge catches light."""
+    held = np.clip(reach, 0, 1)
+    shade = 1.03 - 0.08 * held**2 - 0.16 * held**6
+    cap = bump(place - 0.98, 0.05) * bump(held, 0.38)
+    rim = bump(place - 1.075, 0.028) * bump(held, 0.42) + 0.6 * bump(place - 0.99, 0.07) * bump(held - 0.72, 0.14)
+    above = bump(place - 0.885, 0.03) * bump(held, 0.5)
+    shade += 0.06 * cap - 0.08 * rim - 0.045 * above
+    shade += 0.03 * ramp(place, 1.12, 1.25) * ramp(place, 1.95, 1.7) * bump(held, 0.2)
+    shade -= 0.04 * ramp(place, 1.85, 2.0)
+    return np.asarray(shade, np.float32)
 
 
 def bump(distance: FloatArray, width: float) -> FloatArray:
