@@ -96,13 +96,14 @@ def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> Boo
     found = cloth | wide | _chains(ground, cloth)
     found |= _joints(found)
     found |= _woven_inlets(ground, found, shadow)
-    pockets = (closed(found, box(BRIDGE, BRIDGE_BREADTH)) | closed(found, disk(NOTCH))) & ~found & ~shadow
+    between = closed(found, box(BRIDGE, BRIDGE_BREADTH)) & ~found & ~shadow
+    pockets = between | (closed(found, disk(NOTCH)) & ~found & ~shadow)
     beside = local_max(np.abs(ground.difference[..., 0]), NOTCH)
     bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
     tinted = pockets & (tint > np.maximum(tinge, bleeding))
     brighter = lift > np.maximum(NOTCH_OVER * least, NOTCH_SHARE * beside)
     darker = closed(found, disk(FAINT_WIDTH)) & (lift < -NOTCH_OVER * least)
-    result: BoolArray = found | tinted | _lying(pockets) | (_not_standing(pockets) & (brighter | darker))
+    result: BoolArray = found | tinted | _lying(between) | (_not_standing(pockets) & (brighter | darker))
     return result
 
 

@@ -44,15 +44,29 @@ class Half:
         return self.points[:, 1]
 
 
+LOOP_TOP: Final = 0.12
+SLIT_ASIDE: Final = 0.1
+"""Holes that begin so high up (share of the height), or lie so near to the middle (share of the width), are loops and slits."""
+
+
 def open_gaps(mask: BoolArray) -> BoolArray:
-    """`mask` with each hole beside the torso opened downwards: a sleeve that touches the torso below its gap."""
+    """`mask` with each hole beside the torso opened downwards: a sleeve that touches the torso below its gap.
+
+    The loops of straps and the slits in its middle are closed: they are no part of its outline.
+    """
     inverse = ~mask
     count, labels, stats = components(inverse)
     outside = np.unique(np.r_[labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     result = mask.copy().astype(np.uint8)
     beyond = np.isin(labels, outside) & inverse
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     for i in range(1, count):
         if i in outside or not inverse[labels == i].any():
+            continue
+        x, y, w = (int(v) for v in stats[i, :3])
+        aside = abs(x + w / 2 - (columns[0] + columns[-1]) / 2)
+        if y < rows[0] + LOOP_TOP * len(rows) or aside < SLIT_ASIDE * len(columns):
+            result[labels == i] = 1
             continue
         if stats[i, cv2.CC_STAT_HEIGHT] < 1.5 * stats[i, cv2.CC_STAT_WIDTH]:
             continue

@@ -69,7 +69,7 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1
     clear = clear_cloth(ground)
     cloth = with_faint_cloth(ground, clear.cloth, clear.shadow)
     filled = fill_pockets(cloth, ground.distance > STANDS_OFF * ground.threshold)
-    mask = filled & ~gaps(ground, filled, cloth)
+    mask = filled & ~gaps(ground, filled, cloth, clear.cloth)
     _check(mask)
     mask = _main_piece(mask)
     soft = antialias(mask, ground.distance, ground.noise)

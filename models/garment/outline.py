@@ -56,14 +56,14 @@ def fill_pockets(mask: BoolArray, stands_off: BoolArray | None = None) -> BoolAr
     return result
 
 
-def framed(stands_off: BoolArray, piece: BoolArray, around: tuple[int, int, int, int]) -> bool:
+def framed(stands_off: BoolArray, piece: BoolArray, around: tuple[int, int, int, int], share: float = FRAMED) -> bool:
     """Whether the island `piece` (h, w), in the box `around` (x, y, width, height), is framed by cloth that is clearly not ground."""
     x, y, w, h = around
     margin = int(BESIDE[1]) + 2
     part = np.s_[max(0, y - margin) : y + h + margin, max(0, x - margin) : x + w + margin]
     away = distance_to(piece[part])
     frame = (away >= BESIDE[0]) & (away < BESIDE[1])
-    return bool(stands_off[part][frame].mean() > FRAMED)
+    return bool(stands_off[part][frame].mean() > share)
 
 
 def antialias(mask: BoolArray, distance: FloatArray, noise: float) -> FloatArray:
