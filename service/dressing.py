@@ -185,8 +185,8 @@ class Dresser(Generic[P, G]):
             garments=tuple(GarmentRecord(garment.category, round(float(garment.confidence), 3)) for garment in fitting.garments),
             notices=_collect(
                 (
-                    ("photo", (*photo_notices, *person.notices)),
-                    *((order.field_of(k), (*notices, *garment.notices)) for k, (garment, notices) in enumerate(garments)),
+                    ("photo", photo_notices, person.notices),
+                    *((order.field_of(k), notices, garment.notices) for k, (garment, notices) in enumerate(garments)),
                 ),
                 result.notices,
             ),
@@ -254,9 +254,15 @@ def _digests(order: Order) -> list[str]:
     return [digest(order.photo), *(digest(garment.picture) for garment in order.garments)]
 
 
-def _collect(inputs: Iterable[tuple[str, Iterable[Notice]]], result: Iterable[Notice]) -> tuple[NoticeRecord, ...]:
-    """What is said about each part of the request, once, and of the result what was said about none of them."""
-    told = dict.fromkeys((notice, about) for about, notices in inputs for notice in notices)
+def _collect(inputs: Iterable[tuple[str, Iterable[Notice], Iterable[Notice]]], result: Sequence[Notice]) -> tuple[NoticeRecord, ...]:
+    """Every notice with what it is about.
+
+    inputs: of each part of the request its name, what was said when it was decoded, and when it was read. The result repeats what
+    still holds of the latter: that the legs are cut off does not matter to a top.
+    """
+    told = dict.fromkeys(
+        (notice, about) for about, decoded, read in inputs for notice in (*decoded, *(notice for notice in read if notice in result))
+    )
     said = {notice for notice, _ in told}
     told |= dict.fromkeys((notice, "result") for notice in result if notice not in said)
     return tuple(NoticeRecord(notice.code, notice.detail, about) for notice, about in told)

@@ -37,16 +37,15 @@ def write_result(
 ) -> None:
     """Fills `folder`; without an explanation with result.png and report.json only.
 
-    timings_ms: of the readings; the result's own are added. notices: of decoding; the others are added.
+    timings_ms: of the readings; the result's own are added. notices: of decoding; the result tells the others.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "result.png").write_bytes(encode(result.picture, "png"))
-    every = (*notices, *fitting.person.notices, *(n for garment in fitting.garments for n in garment.notices), *result.notices)
     report: dict[str, Any] = {
         "confidence": round(float(result.confidence), 4),
         "timings_ms": {stage: round(float(ms), 2) for stage, ms in (*timings_ms.items(), *result.timings_ms.items())},
         "garments": [{"category": g.category.value, "confidence": round(float(g.confidence), 4)} for g in fitting.garments],
-        "warnings": [{"code": notice.code, "detail": notice.detail} for notice in dict.fromkeys(every)],
+        "warnings": [{"code": notice.code, "detail": notice.detail} for notice in dict.fromkeys((*notices, *result.notices))],
     }
     if explanation is not None:
         report["landmarks"] = {name: [[round(float(v), 2) for v in xy] for xy in points] for name, points in explanation.landmarks.items()}

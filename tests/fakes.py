@@ -101,7 +101,8 @@ class FakeEngine:
         _look(picture)
         tall = picture.shape[0] > 2 * picture.shape[1]
         found = category or (Category.LOWER if tall else Category.UPPER)
-        return FakeGarment(picture, found, notices=_noted(picture, Notice("faint-ground", "The ground is hardly seen.")))
+        notices = _noted(picture, Notice("faint-ground", "The ground is hardly seen."))
+        return FakeGarment(picture, found, notices=(*notices, *_noted(picture, Notice("not-worn", "No result repeats this."))))
 
     def try_on(self, batch: Sequence[Fitting[FakePerson, FakeGarment]]) -> list[TryOn]:
         self._called("try_on")
@@ -151,6 +152,6 @@ class FakeEngine:
         return TryOn(
             picture=picture,
             confidence=min(fitting.person.confidence, *(g.confidence for g in garments)),
-            notices=(*fitting.person.notices, *(notice for garment in garments for notice in garment.notices)),
+            notices=(*fitting.person.notices, *(n for garment in garments for n in garment.notices if n.code != "not-worn")),
             timings_ms={"drape": 1.0, "compose": 2.0},
         )

@@ -188,7 +188,7 @@ async function showResult(record, person, worn, roundTrip, known) {
 const CONFIDENCE = [
   [0.7, "good", "This should look right."],
   [0.4, "fair", "Look at the edges: they may be off."],
-  [0, "poor", "This picture probably looks wrong; another photo or garment picture may do better."],
+  [0, "poor", "Another photo or garment picture may do better."],
 ];
 
 function confidence(share) {
@@ -208,7 +208,8 @@ function notesOn(record, worn) {
     const expected = (garment === chosen.bottom) === (category === "lower");
     return expected || garment.category !== "auto" ? [] : [`${garment.title} was taken for ${KINDS[category]}.`];
   });
-  const notices = record.notices.map(({ about, detail }) => {
+  const news = record.notices.filter(({ detail }) => !record.notices.some((other) => other.detail !== detail && other.detail.includes(detail)));
+  const notices = news.map(({ about, detail }) => {
     const garment = about === "garment" ? worn[0] : worn[Number(about.match(/^garment\[(\d+)\]$/)?.[1])];
     return garment ? `${garment.title}: ${detail}` : detail;
   });
