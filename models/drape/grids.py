@@ -42,6 +42,9 @@ WAIST_ROW = 6
 """Row of the body, counted from the armpits, at which the waist of a dress lies."""
 CROTCH_ROW = 6
 """Row of a strip at which the crotch of trousers lies."""
+SLEEVE_MARGIN = 0.45
+"""Width of a sleeve's inner margin, in columns: it holds what `SLEEVE_INSET` cuts off. Wider, its rows would cross where they
+fan out from a short inner edge."""
 LEG_MARGIN = 0.25
 """Inner margin of the strips of lower garments: at the crotch, where legs that hang side by side in the picture are spread, a
 wide one would show ragged bits of it far from the leg."""
@@ -124,7 +127,7 @@ def torso_grid(curves: TorsoCurves) -> Tensor:
     return torch.cat([above, rows, 2 * rows[:, -1:] - rows[:, -2:-1]], 1)
 
 
-def sleeve_grid(curves: SleeveCurves, inner_margin: float = 1.0) -> Tensor:
+def sleeve_grid(curves: SleeveCurves, inner_margin: float = SLEEVE_MARGIN) -> Tensor:
     """(B, 2, *SLEEVE_SHAPE, 2) vertices of the strips; inner_margin: width of the inner margin in columns."""
     v = torch.linspace(0, 1, SLEEVE_COLUMNS + 1, device=curves.outer.device, dtype=curves.outer.dtype)[:, None]
     grid = curves.outer[..., None, :] * (1 - v) + curves.inner[..., None, :] * v

@@ -19,6 +19,7 @@ from models.drape.grids import (
     LEG_MARGIN,
     SHOULDER_ROW,
     SLEEVE_COLUMNS,
+    SLEEVE_MARGIN,
     SLEEVE_ROWS,
     SLEEVE_SHAPE,
     TORSO_SHAPE,
@@ -94,7 +95,7 @@ def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topolog
     on_body = torch.full_like(torso, NOWHERE) if placement.torso is None else torso_grid(placement.torso)
     # of two pixels' triangles the later one wins: the strip in front comes last
     order = (placement.left_on_top > 0.5)[:, None, None, None, None]
-    strips = sleeve_grid(placement.sleeves, LEG_MARGIN if placement.torso is None else 1.0)
+    strips = sleeve_grid(placement.sleeves, LEG_MARGIN if placement.torso is None else SLEEVE_MARGIN)
     strips, sleeves = torch.where(order, strips.flip(1), strips), torch.where(order, sleeves.flip(1), sleeves)
     step = max(1, -(-max(size) // RASTER_LONG_SIDE))
     padded = tuple(-(-s // step) * step for s in size)
