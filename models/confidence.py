@@ -124,7 +124,7 @@ class _Ramp(NamedTuple):
         return self.least + (1 - self.least) * min(1.0, max(0.0, share))
 
 
-CERTAIN = _Ramp(0.1, 0.88, 0.0)
+CERTAIN = _Ramp(0.0, 0.9, 0.0)
 """Usual photos have 0.77 and more. Falls slowly at first (see `_parse_score`): black on black is doubted more than it errs."""
 PARSE_LEAST = 0.2
 AGREED = _Ramp(0.60, 0.93, 0.4)
@@ -133,10 +133,10 @@ SHOULDERS_SEEN = _Ramp(0.5, 0.95, 0.3)
 ELBOWS_SEEN = _Ramp(0.3, 0.9, 0.85)
 """Hands on the hips hide elbows; sleeves are then guessed, the rest is not touched."""
 KNEES_SEEN = _Ramp(0.3, 0.8, 0.6)
-TRUNK_INSIDE = _Ramp(0.3, 0.8, 0.75)
-"""A photo that ends at the waist loses nothing that would be seen; one that ends at the chest gives no scale."""
+TRUNK_INSIDE = _Ramp(0.3, 1.0, 0.8)
+"""A photo that ends at the waist loses little that would be seen; one that ends at the chest tells neither length nor width."""
 LEGS_INSIDE = _Ramp(0.1, 0.8, 0.6)
-TOPS_FOUND = _Ramp(0.0, 0.9, 0.9)
+TOPS_FOUND = _Ramp(0.0, 0.7, 0.9)
 HAIR = _Ramp(0.2, 0.0, 0.8)
 """Long hair over one shoulder covers about 0.15: neckline and shoulder are guessed under it."""
 SIDES_FOUND = _Ramp(0.2, 0.8, 0.8)
