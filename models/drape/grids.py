@@ -45,6 +45,8 @@ CROTCH_ROW = 6
 SLEEVE_MARGIN = 0.45
 """Width of a sleeve's inner margin, in columns: it holds what `SLEEVE_INSET` cuts off. Wider, its rows would cross where they
 fan out from a short inner edge."""
+FAN = 0.5
+"""A sleeve fans out when its inner edge is shorter than this share of the outer one."""
 LEG_MARGIN = 0.25
 """Inner margin of the strips of lower garments: at the crotch, where legs that hang side by side in the picture are spread, a
 wide one would show ragged bits of it far from the leg."""
@@ -133,8 +135,18 @@ def sleeve_grid(curves: SleeveCurves, inner_margin: float = SLEEVE_MARGIN) -> Te
     grid = curves.outer[..., None, :] * (1 - v) + curves.inner[..., None, :] * v
     grid = torch.cat([grid, grid[:, :, -1:] + CUFF_MARGIN * (grid[:, :, -1:] - grid[:, :, -2:-1])], 2)
     outer = 2 * grid[:, :, :, :1] - grid[:, :, :, 1:2]
-    inner = grid[:, :, :, -1:] + inner_margin * (grid[:, :, :, -1:] - grid[:, :, :, -2:-1])
+    step = grid[:, :, :, -1:] - grid[:, :, :, -2:-1]
+    # rows that fan out from a short inner edge would cross beyond it: there the margin is the edge, moved
+    fans = _length(curves.inner) < FAN * _length(curves.outer)
+    step = torch.where(fans[:, :, None, None, None], step.mean(2, keepdim=True), step)
+    inner = grid[:, :, :, -1:] + inner_margin * step
     return torch.cat([outer, grid, inner], 3)
+
+
+def _length(curve: Tensor) -> Tensor:
+    """(B, 2) px of curves (B, 2, N, 2)."""
+    length: Tensor = (curve[:, :, 1:] - curve[:, :, :-1]).norm(dim=-1).sum(-1)
+    return length
 
 
 def _shoulder_line(curves: TorsoCurves) -> Tensor:
