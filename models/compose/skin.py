@@ -26,8 +26,8 @@ CHROMA_NEAR = 20.0
 """What is further (a, b) off the wearer's tone was taken for skin by mistake."""
 LOCAL_SHARE = 0.3
 """Share of the light that is seen nearby; the rest is the wearer's tone."""
-ANKLE_FROM, SHADOW_FROM = 1.5, -0.12
-"""From this place on a leg, skin whose lightness is by this logarithm under the fill's lies in a hem's or a shoe's shadow."""
+ANKLE_FROM, ANKLE_TO, SHADOW_FROM = 1.5, 2.12, -0.12
+"""Between these places on a leg, skin whose lightness is by this logarithm under the fill's lies in a hem's or a shoe's shadow."""
 LIMB_AT, HAND_AT, FOOT_AT = 0.05, 1.9, 1.97
 """A limb's own light is measured between these places: not on the trunk, nor on hand or foot."""
 LIMB_LEAST_PX, LIMB_FACTOR = 40, (0.8, 1.3)
@@ -40,8 +40,12 @@ PROFILE_BINS, PROFILE_ALONG, PROFILE_LEAST_PX = 9, 0.35, 3
 """A limb's light is measured at so many places across it, over this share of a bone beside the cloth, each from so many px."""
 PROFILE_LIMITS, PROFILE_FADE, PROFILE_KEPT = (0.4, 1.5), 1.2, 0.35
 """It differs from the usual by these factors at most, fades over so many bones, and never below this share."""
-ANKLE_REACH = 0.06
-"""Fills above a shoe, where skin lies in shadow, do so over less."""
+ANKLE_REACH, ANKLE_LIMITS = 0.1, (-0.5, 0.3)
+"""Fills above a shoe, where skin lies in shadow, do so over less, within these limits (logarithms)."""
+DARKER_SKIN = np.array([0.75, 1.05, 1.2], np.float32)
+"""Skin that is darker is so least in red."""
+BOTH_DARK = (-0.22, 0.0)
+"""Legs both of whose ankles are darker than the fill are darker themselves, within these limits (logarithms)."""
 JOIN_LIMIT, JOIN_REACH, JOIN_BLUR_PX = 0.5, 0.16, 1.0
 """Fills take the colour of seen skin beside them unless it is off by more than the first (logarithm), fading over the second (units)."""
 ARM_FROM = (0.0, 0.25)
@@ -182,7 +186,8 @@ def bare_and_layer(
     light = blur(light + (arm_light - light) * on_arm, max(0.6, 0.012 * unit))[..., None]
     bare = _in_own_colours(skin * light, lab, own_skin & clean)
     dimmer = np.log((lab[..., 0] + 4) / (_lab(np.clip(bare, 0, 255))[..., 0] + 4))
-    shadow = (dimmer < SHADOW_FROM) & (leg_place > ANKLE_FROM) & (leg_reach < 2)
+    ankles = (leg_place > ANKLE_FROM) & (leg_reach < 2)
+    shadow = (dimmer < SHADOW_FROM) & ankles
     on_legs = own_skin & clean & ~shadow & (reach > ARM_CLEAR)  # an arm before a leg tells nothing of the leg
     limbs = [(*limb, own_skin & clean, HAND_AT) for limb in zip(where.lateral, where.place, strict=True)]
     limbs += [(*limb, on_legs, FOOT_AT) for limb in zip(where.leg_lateral, where.leg_place, strict=True)]
@@ -191,7 +196,12 @@ def bare_and_layer(
         if seen.sum() > LIMB_LEAST_PX:
             share = blur(ramp(np.abs(lateral), 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
             bare = bare * np.exp(share * _limb_light(small, bare, lateral, place, seen))
-    bare = _joined(small, bare, own_skin & clean, unit * np.where((leg_place > ANKLE_FROM) & (leg_reach < 2), ANKLE_REACH, JOIN_REACH))
+    seen_ankles = [ankles & own_skin & clean & (leg == k) & (leg_reach < 1) & (leg_place < ANKLE_TO) for k in (0, 1)]
+    if all(one.sum() > SKIN_LEAST_PX for one in seen_ankles):
+        # where both lie in the dark it is not one shoe's shadow
+        darker = max(float(np.median(dimmer[one])) for one in seen_ankles)
+        bare = bare * np.exp((np.clip(darker, *BOTH_DARK) * on_leg * ramp(leg_place, 0.2, 1.6))[..., None] * DARKER_SKIN)
+    bare = _joined(small, bare, own_skin & clean, ankles, unit * np.where(ankles, ANKLE_REACH, JOIN_REACH))
     luma = float(tone.mean()) / 185.0
     below = torso + (light[..., 0] - torso) * on_leg
     layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * below[..., None]
@@ -256,15 +266,16 @@ def _in_own_colours(bare: FloatArray, lab: FloatArray, seen: BoolArray) -> Float
     return np.asarray(cv2.cvtColor(own, cv2.COLOR_LAB2RGB) * 255, np.float32)
 
 
-def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, reach_px: FloatArray) -> FloatArray:
+def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, ankles: BoolArray, reach_px: FloatArray) -> FloatArray:
     """The fill `bare` (h, w, 3), within about `reach_px` (h, w) brought to the colour of the `seen` skin beside it.
 
-    No step where the old cloth ended.
+    No step where the old cloth ended; skin of `ankles` may be dark in the shadow of what was worn.
     """
     off = np.log((small + 4) / (bare + 4))
-    trusted = shrink(seen & (strongest(off) < JOIN_LIMIT), 1)
+    trusted = shrink(seen & ((strongest(off) < JOIN_LIMIT) | ankles), 1)
     if trusted.sum() < SKIN_LEAST_PX:
         return bare
+    off = np.where(ankles[..., None], np.clip(off, *ANKLE_LIMITS), off)
     carried = pull_push(off.astype(np.float32), trusted.astype(np.float32))
     away = cv2.distanceTransform((trusted == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     near = np.exp(-away / reach_px)[..., None]
