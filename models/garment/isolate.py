@@ -18,6 +18,7 @@ from models.garment.cloth import clear_cloth
 from models.garment.faint import with_faint_cloth
 from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
+from models.garment.lace import Lace, find_lace
 from models.garment.maskops import components, dilated, disk, eroded
 from models.garment.outline import STANDS_OFF, antialias, fill_pockets
 from models.garment.scale import to_picture, to_work, work_factor
@@ -47,6 +48,8 @@ class Isolated:
     """(H, W) 0..1, antialiased `mask`."""
     clearness: float
     """0..1: how far the garment stands out from the ground along its outline."""
+    lace: Lace | None = None
+    """Of the working size: where one sees through the cloth."""
 
 
 def isolate(picture: Picture, alpha: LabelMap | None = None) -> Isolated:
@@ -56,7 +59,7 @@ def isolate(picture: Picture, alpha: LabelMap | None = None) -> Isolated:
     """
     found = isolate_work(to_work(picture), alpha, work_factor(*picture.shape[:2]))
     full = to_picture(found.alpha, picture.shape[:2])
-    return Isolated(mask=full >= MASK_FROM, alpha=full, clearness=found.clearness)
+    return Isolated(mask=full >= MASK_FROM, alpha=full, clearness=found.clearness, lace=found.lace)
 
 
 def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1.0) -> Isolated:
@@ -73,7 +76,8 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1
     _check(mask)
     mask = _main_piece(mask)
     soft = antialias(mask, ground.distance, ground.noise)
-    return Isolated(mask=soft >= MASK_FROM, alpha=soft, clearness=_clearness(mask, ground))
+    lace = find_lace(work, mask, ground)
+    return Isolated(mask=soft >= MASK_FROM, alpha=soft, clearness=_clearness(mask, ground), lace=lace)
 
 
 def _is_cut_out(alpha: LabelMap) -> bool:

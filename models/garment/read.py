@@ -13,6 +13,7 @@ from models.garment.category import find_category
 from models.garment.edge import recolour_edge
 from models.garment.halves import halves, open_gaps
 from models.garment.isolate import MASK_FROM, Isolated, isolate_work
+from models.garment.lace import thread_coloured
 from models.garment.landmarks import DRESS_ROWS, SIDE_ROWS, find_marks
 from models.garment.lower import LowerOutline, find_lower_marks
 from models.garment.neckline import find_neckline, inner_back_of
@@ -111,11 +112,15 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category: C
     full = alpha >= MASK_FROM
     if fullness(full) > FOLDED:
         raise GarmentNotReadable("The garment looks folded: lay it out flat so that shoulders and sides show.")
+    rgb, see_through = recolour_edge(picture, full), alpha
+    if isolated.lace is not None:
+        lace = np.clip(to_picture(isolated.lace.alpha, shape), 0, 1)
+        rgb, see_through = thread_coloured(rgb, lace, isolated.lace.thread), alpha * lace
     return GarmentReading(
-        rgb=recolour_edge(picture, full),
+        rgb=rgb,
         mask=full,
-        alpha=alpha,
-        inner_back=np.minimum(inner_back, alpha),
+        alpha=see_through,
+        inner_back=np.minimum(inner_back, see_through),
         part=outline.parts(full),
         category=category,
         category_score=category_score,

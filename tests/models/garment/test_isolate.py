@@ -180,3 +180,26 @@ def test_half_a_garment_is_cut_off() -> None:
     picture = packshot("chinos", (480, 640)).picture
     with pytest.raises(GarmentNotIsolated, match="cut off"):
         isolate(np.ascontiguousarray(picture[:, :250]))
+
+
+def test_a_keyhole_shows_the_ground() -> None:
+    picture, mask = with_shirt(plain(), (30, 60, 110))
+    cv2.rectangle(picture, (234, 100), (246, 190), (245, 245, 245), -1)
+    found = isolate(picture).mask
+    assert not found[110:180, 238:242].any()
+    assert found[mask].mean() > 0.98
+
+
+@pytest.mark.parametrize("lace", [True, False])
+def test_one_sees_through_lace_but_not_through_prints(*, lace: bool) -> None:
+    picture, mask = with_shirt(plain(), (30, 30, 34))
+    ys, xs = np.indices(mask.shape)
+    net = ((ys % 8 < 2) | (xs % 8 < 2)) if lace else (ys % 60 < 45)
+    sleeve = mask & (np.abs(xs - 240) > 96)
+    picture[sleeve & ~net] = 205
+    found = isolate(picture)
+    assert (found.lace is not None) == lace
+    if found.lace is not None:
+        lace_alpha = cv2.resize(found.lace.alpha, mask.shape[::-1])
+        assert lace_alpha[sleeve].mean() < 0.85
+        assert lace_alpha[mask & (np.abs(xs - 240) < 60)].mean() > 0.99
