@@ -26,6 +26,8 @@ ON_SKULL_PX = 8
 BESIDE_NECK, BRAID_REACH = 0.5, 1.6
 """A braid or a tail that shows behind the neck, apart from the skull, has at least this mean of `flank` no farther than this from
 the middle (`head_across`); farther out it is a stripe on a shoulder."""
+LOCK_GAP_PX, LOCK_SHARE = 4, 0.6
+"""The tip of a lock may be so far from the hair that grows on the skull, if so much of it lies below hair."""
 HIP = 0.25
 """The legs' zone begins here along the thigh: above it is the trunk."""
 AMID = 0.9
@@ -103,13 +105,15 @@ def _swap(q: Tensor, old: Tensor, new: Tensor) -> Tensor:
     return q.scatter(1, old, after).scatter_(1, new, before)
 
 
-def clean(probabilities: Tensor, zones: Zones, foreground: Tensor) -> Tensor:
-    """(B, 6, h, w) -> (B, 6, h, w) whose argmax is a possible person; `foreground` (B, h, w) is the person mask."""
-    q = _without_impossible(probabilities, zones, foreground)
+def clean(probabilities: Tensor, zones: Zones, foreground: Tensor, hung: Tensor) -> Tensor:
+    """(B, 6, h, w) -> (B, 6, h, w) whose argmax is a possible person; `foreground` (B, h, w) is the person mask, `hung` (B, h, w) where
+    locks may hang.
+    """
+    q = _without_impossible(probabilities, zones, foreground, hung)
     return without_islands(q)
 
 
-def _without_impossible(q: Tensor, zones: Zones, foreground: Tensor) -> Tensor:
+def _without_impossible(q: Tensor, zones: Zones, foreground: Tensor, hung: Tensor) -> Tensor:
     labels = best_label(q.transpose(0, 1)).long()
     parts = _Parts(labels)
     around = parts.surroundings()
@@ -126,11 +130,16 @@ def _without_impossible(q: Tensor, zones: Zones, foreground: Tensor) -> Tensor:
     gives = (pinhole & (parts.label == Label.BACKGROUND)) | (printed & (parts.label == Label.SKIN)) | (trim & (parts.label == Label.OTHER))
     target = torch.where(parts.spread(gives), parts.spread(most), labels)
     q = _swap(q, labels, target)
-    # loose hair becomes what it would be without hair
+    rooted = (labels == Label.HAIR) & ~parts.spread(loose)
+    near = dilate(rooted.float(), LOCK_GAP_PX)
+    loose &= (parts.sum(near) == 0) | (parts.sum(hung) < LOCK_SHARE * parts.area)
+    # loose hair becomes what it would be without hair, and no ground where the mask knows better
     bald = parts.spread(loose) & (labels == Label.HAIR)
-    keep = torch.ones_like(q)
-    keep[:, Label.HAIR] = (~bald).float()
-    q = q * keep
+    others = q[:, Label.SKIN :]
+    freed = q[:, Label.HAIR] * bald
+    gain = 1 + freed / others.sum(1).clamp_min(1e-6) * (foreground > PINHOLE)
+    keep = 1 - bald.to(q)
+    q = torch.cat((q[:, : Label.HAIR], (q[:, Label.HAIR] * keep)[:, None], others * gain[:, None]), 1)
     return q / q.sum(1, keepdim=True).clamp_min(1e-9)
 
 

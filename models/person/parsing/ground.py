@@ -47,6 +47,10 @@ UNEXPLAINED, UNEXPLAINED_BELOW = 12.0, -11.0
 CLOTH_PRIOR, HELD_PRIOR = 0.2, 0.1
 """... but as many more where nothing of the person looks like that (log likelihood), the ground does, and no cloth is expected (less
 prior than this, or so much for a held thing): the gap between arm and hip. A white trim on cloth is left alone."""
+COLLAR_ODDS = 1.0
+"""... and so is a white collar before a white wall where the masks are this sure: skin and hair are expected there."""
+LOW_COLLAR, UNDER_CHIN, BESIDE_NECK = 0.85, 1.7, 2.0
+"""Collars lie above the first (`along`), below the second and within the third (`head_down`, `head_across`)."""
 BODY_WEIGHT, BODY_CORE = 2.0, 0.7
 """Nats for the person this far inside a visible limb (1 is its outline), where masks lose white sleeves."""
 UNSURE = 0.002
@@ -88,6 +92,14 @@ def limb_odds(a: Anatomy) -> Tensor:
     return BODY_WEIGHT * torch.stack(limbs).amax(0)
 
 
+def collars(a: Anatomy) -> Tensor:
+    """(B, h, w) 0..1: where collars lie."""
+    low: Tensor = (
+        step((a.along - LOW_COLLAR) / 0.03) * step((a.head_down - UNDER_CHIN) / 0.1) * step((BESIDE_NECK - a.head_across.abs()) / 0.1)
+    )
+    return low
+
+
 def mask_odds(person: Tensor, limbs: Tensor, width_px: Scalars) -> Tensor:
     """Log odds (B, h, w) for the person by masks and pose (`limb_odds`), unsure near the masks' edges; `width_px` on the same grid."""
     side = math.sqrt(person.shape[1] * person.shape[2])
@@ -98,14 +110,15 @@ def mask_odds(person: Tensor, limbs: Tensor, width_px: Scalars) -> Tensor:
     return torch.logit(mixed.clamp(ODDS_FLOOR, 1 - ODDS_FLOOR)) + limbs
 
 
-def person_share(view: View, odds: Tensor, behind: Tensor, prior: Tensor, appearance: Appearance) -> Tensor:
+def person_share(view: View, odds: Tensor, behind: Tensor, prior: Tensor, collar: Tensor, appearance: Appearance) -> Tensor:
     """Probability (B, h, w) of the person: `odds` of the masks and what the classes' colours say against the ground's (`behind`).
 
-    `prior` (B, 5, h, w) are the classes' shares inside the person.
+    `prior` (B, 5, h, w) are the classes' shares inside the person, `collar` (B, h, w) 0..1 where collars lie.
     """
     like = colour_likelihoods(view, appearance, FLOOR, NARROWED)
     person = torch.logsumexp(prior[:, :4].clamp_min(LEAST_PRIOR).log() + like, 1)
     no_cloth = (prior[:, UPPER] + prior[:, LOWER] < CLOTH_PRIOR) | (prior[:, OTHER] > HELD_PRIOR)
+    no_cloth = no_cloth & ~((collar > 0.5) & (odds > COLLAR_ODDS))
     against = EVIDENCE_AGAINST + UNEXPLAINED * step(UNEXPLAINED_BELOW - person) * no_cloth
     evidence = EVIDENCE_WEIGHT * torch.maximum(-against, (person - behind).clamp_max(EVIDENCE_FOR))
     return torch.sigmoid(odds + evidence).clamp(UNSURE, 1 - UNSURE)

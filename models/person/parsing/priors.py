@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.person.parsing.anatomy import Anatomy, Limb, step
+from models.person.parsing.kernels import dilate
 
 HAIR, SKIN, UPPER, LOWER, OTHER = range(5)
 """Rows of a prior: the classes of `models.types.Label` without the background."""
@@ -36,6 +37,16 @@ NECK_CLOTH, THROAT_HAIR, NECK_HAIR = 0.25, 0.02, 0.2
 """Collars on the neck, hair before the throat and before the neck's sides."""
 FOREHEAD_HAIR, FACE_HAIR = 0.25, 0.002
 """A fringe over the forehead, hair over the inner face."""
+HANG = 0.3
+"""Hair below hair on trunk and sleeves: locks hang straight down."""
+HANG_REACH, HANG_BESIDE_PX, LOWEST_HAIR = 1.3, 3, 0.25
+"""How far they hang, in trunk lengths, how far they lean, in pixels of the fields, and the height (`along`) at which they have ended."""
+MORE_LIKE_HAIR, TIP_LOSS = 1.0, 1.0
+"""Nats by which it must look more like hair than like cloth, and by which tips are rather skin than hair."""
+HIGH, BESIDE_FACE = 0.5, 0.2
+"""`along` and `side_hair` above which hair found at first is believed: the shade of an armpit looks like hair."""
+COVERED = 4.0
+"""A top surely covers what is by prior so many times rather upper than skin: no neckline, no bare arm."""
 RARE = 3e-4
 """No class is rarer than this anywhere."""
 
@@ -92,6 +103,32 @@ def near_hands(a: Anatomy) -> Tensor:
         near = torch.maximum(near, step((HELD_REACH * a.width_px - arm.end_px) / (0.1 * a.width_px)) * (arm.visibility > 0.4))
         arms = torch.maximum(arms, torch.maximum(step((1.05 - arm.radius) / 0.12) * (arm.course < 2), arm.end))
     return near * (1 - arms)
+
+
+def hanging(anatomy: Anatomy, hair: Tensor) -> Tensor:
+    """(B, h, w) 0..1: on trunk and arms, below hair that was found (B, h, w) 0..1, fading with the way down."""
+    a = anatomy
+    rows = torch.arange(hair.shape[1], device=hair.device)[:, None] / (HANG_REACH * a.trunk_px)
+    found = dilate(hair * (a.side_hair > BESIDE_FACE) * (a.along > HIGH), HANG_BESIDE_PX)
+    below = (found + rows).cummax(1).values - rows
+    free = (1 - a.face) * (1 - a.neck) * step((1.1 - a.along) / 0.03) * step((a.along - LOWEST_HAIR) / 0.05)
+    hung: Tensor = ((below - 0.4) / 0.3).clamp(0, 1) * free
+    return hung
+
+
+def with_locks(prior: Tensor, like: Tensor, hung: Tensor) -> tuple[Tensor, Tensor]:
+    """Priors and log likelihoods (B, 5, h, w) where hair hangs over cloth; `hung` as `hanging` makes it.
+
+    Only what looks more like hair than like the top is meant. Where the top covers the skin, what looks like skin below hair is hair:
+    the tips of locks are lighter than the hair on the head.
+    """
+    over = hung * (prior[:, UPPER] > COVERED * prior[:, SKIN])
+    hair = torch.where(over > 0.5, torch.maximum(like[:, HAIR], like[:, SKIN] - TIP_LOSS), like[:, HAIR])
+    lock = over * (hair - like[:, UPPER] > MORE_LIKE_HAIR)
+    prior, like = prior.clone(), like.clone()
+    like[:, HAIR] = torch.where(lock > 0.5, hair, like[:, HAIR])
+    _at_least(prior, HAIR, HANG * lock)
+    return prior, like
 
 
 def body_prior(anatomy: Anatomy, ends: Ends, held: Tensor) -> Tensor:

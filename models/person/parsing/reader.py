@@ -1,6 +1,6 @@
 """The person parse: from photo, pose and person masks to background, hair, skin, upper, lower and other.
 
-    body prior × colour likelihood → posterior → (models refitted, once more) → guided filter → mean field → clean-up → full size
+    body prior × colour likelihood → posterior → (models refitted, once more) → guided filter → mean field → clean-up → full size → seams
 
 No network runs here: where a body part may be comes from the pose, what it looks like from this photo alone. People are read
 together, as a batch of fixed shape; nothing between the frame and the finished parse is looked up on the host, so that the same
@@ -26,8 +26,9 @@ from models.person.parsing.cleaning import clean, read_zones
 from models.person.parsing.cuts import Waist, find_end, find_waist, is_one_piece, waist_words
 from models.person.parsing.fields import choose_frame, features, lab, landmarks_in_frame, mask_in_frame, picture_in_frame
 from models.person.parsing.kernels import blur, halve, resize
-from models.person.parsing.priors import HAIR, LOWER, SKIN, UPPER, Ends, body_prior, near_hands
-from models.person.parsing.scene import Scene, look, view
+from models.person.parsing.priors import HAIR, LOWER, SKIN, UPPER, Ends, body_prior, hanging, near_hands, with_locks
+from models.person.parsing.scene import Scene, look, neutral, view
+from models.person.parsing.seams import touch_up
 from models.person.parsing.smooth import guide_coefficients, guided, mean_field
 from models.person.parsing.upsample import as_guide, edge_lines, to_photo, without_specks
 from models.types import FloatArray, Label, Notice, PersonParse, Picture, Pose
@@ -42,6 +43,8 @@ HEM_RELUCTANCE = 2.0
 """Nats against a hem in the first three slices of the leg: that is the hip."""
 SKIN_TOP, FEWEST_CHEST_PX = 0.6, 5
 """If so much of the chest has the colour of skin, the garment has it too (or there is none)."""
+NEUTRAL_LOSS = 4.0
+"""Nats against skin for what is as light and has hardly a colour; it is not kept from the models' lessons: skin of highlights is skin."""
 LEAST = 1e-5
 """No class is quite impossible anywhere."""
 ONE_PIECE = Notice("one-piece", "The wearer's top and skirt look like one piece and are parsed as the upper garment.")
@@ -81,9 +84,11 @@ def parse_person(
         maps = None if classes is None else torch.from_numpy(classes_in_frame(classes, frame))[None]
         parsed = parse_frames(rgb, torch.from_numpy(masks)[None], landmarks, visibility, maps)
         probabilities, labels = to_photo(parsed.probabilities[0], parsed.lines[0], photo, frame)
+    drawn, told = probabilities.numpy(), without_specks(labels.numpy())
+    touch_up(drawn, told, photo, (pose_mask, selfie_mask), pose, frame)
     return PersonParse(
-        probabilities=probabilities.numpy(),
-        labels=without_specks(labels.numpy()),
+        probabilities=drawn,
+        labels=told,
         certainty=float(parsed.certainty[0]),
         waist_gain=float(parsed.waist_gain[0]),
         notices=(ONE_PIECE,) if bool(parsed.one_piece[0]) else (),
@@ -109,23 +114,26 @@ def parse_frames(rgb: Tensor, masks: Tensor, landmarks: Tensor, visibility: Tens
     held = near_hands(anatomy)
     waist, skin_top = read_waist(scene, anatomy, halve(waist_words(lab_picture)))
     landscape = ground.learn_ground(scene.coarse.seen, scene.foreground)
-    limbs, ahead = ground.limb_odds(anatomy), hair_ahead(anatomy)
+    limbs, collar, ahead = ground.limb_odds(anatomy), ground.collars(anatomy), hair_ahead(anatomy)
     appearance = first_look(scene, anatomy, waist.along, skin_top, held)
     coarsely = None if said is None else halve(said)
     like = _informed(likelihoods(scene.coarse, ahead, appearance), coarsely)
     prior = body_prior(anatomy, read_ends(scene, anatomy, like, waist.along), held)
     odds = ground.mask_odds(scene.foreground, limbs, anatomy.width_px)
     behind = ground.ground_likelihood(landscape, scene.coarse.seen)
-    solid = ground.person_share(scene.coarse, odds, behind, prior, appearance)
+    solid = ground.person_share(scene.coarse, odds, behind, prior, collar, appearance)
     posterior = torch.softmax(prior.log() + like, 1) * solid[:, None]
+    hung = resize(hanging(anatomy, posterior[:, HAIR]), size)
     appearance = second_look(scene, anatomy, blur(posterior, ROUGH_BLUR_PX))
     ends = read_ends(scene, anatomy, _informed(likelihoods(scene.coarse, ahead, appearance), coarsely), waist.along)
     # the frame's own pixels
     fine = view(seen, scene.skin, scene.smoothest)
     prior = resize(body_prior(anatomy, ends, held), size)
     like = _informed(likelihoods(fine, resize(ahead, size), appearance), said)
+    like[:, SKIN] -= NEUTRAL_LOSS * neutral(seen, scene.skin)
     odds = ground.mask_odds(foreground, resize(limbs, size), 2 * anatomy.width_px)
-    solid = ground.person_share(fine, odds, ground.ground_likelihood(landscape, seen), prior, appearance)
+    solid = ground.person_share(fine, odds, ground.ground_likelihood(landscape, seen), prior, resize(collar, size), appearance)
+    prior, like = with_locks(prior, like, hung)
     posterior = torch.softmax(prior.log() + like, 1) * solid[:, None]
     guide = as_guide(rgb)
     person = guided(guide, resize(guide_coefficients(halve(guide), halve(posterior), GUIDE_RADIUS_PX, GUIDE_EPSILON), size))
@@ -134,7 +142,7 @@ def parse_frames(rgb: Tensor, masks: Tensor, landmarks: Tensor, visibility: Tens
     one_piece = is_one_piece(waist, ends.hems, anatomy, halve(solid))
     probabilities = _one_garment(probabilities, one_piece)
     sure = certainty(posterior, probabilities, like, one_piece)
-    probabilities = clean(mean_field(probabilities, seen), read_zones(anatomy), foreground)
+    probabilities = clean(mean_field(probabilities, seen), read_zones(anatomy), foreground, hung)
     return Parsed(probabilities, edge_lines(probabilities, rgb), sure, waist.gain, one_piece)
 
 

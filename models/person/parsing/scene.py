@@ -35,6 +35,8 @@ HAND_LIKE = -12.0
 """... where the face's skin explains them with at least this log likelihood (a glove, a pocket is none)."""
 HANDS_SHARE = 0.7
 """The hands' weight against the face's, at most."""
+GREYEST, LIGHT = 0.32, 0.9
+"""Skin as light as this share of the wearer's has no less than that share of its chroma, but for highlights on the face."""
 SHADES, SHADE_WEIGHT = (0.75, 0.55), 0.1
 """Skin in shadow: lightness times this, chroma half as much, each at this weight of the lit skin."""
 
@@ -136,6 +138,14 @@ def view(seen: Tensor, skin: Mixture, smoothest: Tensor, skin_terms: Tensor | No
     skin_terms = terms(as_skin(seen, smoothest)) if skin_terms is None else skin_terms
     shape = (seen.shape[0], *seen.shape[2:])
     return View(seen, terms(seen), terms(seen[:, :3]), skin_terms, log_likelihood(skin_terms, skin, -24.0).view(shape))
+
+
+def neutral(seen: Tensor, skin: Mixture) -> Tensor:
+    """(B, h, w) 0..1: features (B, 4, h, w) as light as skin with too little of its chroma: a white collar, a pale bag."""
+    mean = (skin.log_weight.exp()[..., None] * skin.mean).sum((1, 2))
+    level, chroma = mean[:, 0, None, None], torch.hypot(mean[:, 1], mean[:, 2])[:, None, None]
+    grey = step((GREYEST * chroma - torch.hypot(seen[:, 1], seen[:, 2])) / 0.8)
+    return grey * step((seen[:, 0] - LIGHT * level) / (0.03 * level).clamp_min(0.5))
 
 
 def look(seen: Tensor, foreground: Tensor, anatomy: Anatomy) -> Scene:

@@ -16,7 +16,7 @@ from models.person.parsing.cleaning import clean, read_zones
 from models.person.parsing.colour import Mixture, fit, kmeans, log_likelihood, terms
 from models.person.parsing.cuts import find_end, find_waist, waist_words
 from models.person.parsing.fields import AREA_PX, SHAPES, choose_frame, features, lab, landmarks_in_frame, mask_in_frame, picture_in_frame
-from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior, near_hands
+from models.person.parsing.priors import HAIR, LOWER, OTHER, SKIN, UPPER, Ends, body_prior, hanging, near_hands, with_locks
 from models.person.parsing.reader import parse_frames
 from models.person.parsing.smooth import guide_coefficients, guided, mean_field
 from models.person.parsing.upsample import edge_lines, to_photo, without_specks
@@ -244,7 +244,8 @@ def test_hair_away_from_the_head_and_islands_go() -> None:
     soft[Label.UPPER] += 0.01
     _, pose, _ = figure()
     coarse = read_anatomy(torch.from_numpy(pose.xy)[None] / 2, torch.from_numpy(pose.visibility)[None], 256, 192)
-    cleaned = clean((soft / soft.sum(0))[None], read_zones(coarse), torch.from_numpy((labels > 0).astype(np.float32))[None])[0].argmax(0)
+    person = torch.from_numpy((labels > 0).astype(np.float32))[None]
+    cleaned = clean((soft / soft.sum(0))[None], read_zones(coarse), person, torch.zeros_like(person))[0].argmax(0)
     assert (cleaned[225:295, 175:210] == Label.UPPER).all()
     assert (cleaned == Label.HAIR).sum() == int((truth.labels == Label.HAIR).sum())
 
@@ -275,3 +276,20 @@ def test_people_read_together_are_read_alike(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(kernels, "on_host", lambda _: False)
     device = parse_frames(rgb, mask, xy, visibility)
     assert (device.probabilities.argmax(1) == alone.probabilities.argmax(1)).float().mean() > 0.999
+
+
+def test_locks_hang_below_hair_only_and_their_tips_are_hair() -> None:
+    _, pose, _ = figure()
+    a = read_anatomy(torch.from_numpy(pose.xy)[None] / 2, torch.from_numpy(pose.visibility)[None], 256, 192)
+    hair = torch.zeros(1, 256, 192)
+    hair[:, 50:85, 76:80] = 1
+    hung = hanging(a, hair)
+    assert float(hung[0, 95, 78]) > 0.9
+    assert float(hung[0, 95, 110:].max()) == 0
+    assert float(hung[0, :60].max()) < 0.1
+    prior = torch.tensor([0.02, 0.05, 0.9, 0.02, 0.01])[None, :, None, None].expand(1, 5, 256, 192)
+    like = torch.tensor([-14.0, -9.0, -15.0, -15.0, -13.5])[None, :, None, None].expand(1, 5, 256, 192)
+    shares, likes = with_locks(prior, like, hung)
+    best = (shares.log() + likes).argmax(1)[0]
+    assert int(best[95, 78]) == HAIR
+    assert int(best[95, 120]) == SKIN

@@ -253,6 +253,18 @@ def test_a_white_collar_is_no_skin() -> None:
     assert (parse.labels[collar] == Label.SKIN).mean() < 0.25
 
 
+def test_a_button_of_the_tops_colour_stays_on_the_waistband() -> None:
+    _, pose, truth = figure()
+    colours = PALETTES["dark skin, white top"]
+    photo = coloured(truth.labels, colours)
+    x = int(pose.xy[[23, 24], 0].mean())
+    y = int(np.flatnonzero(truth.labels[:, x] == Label.LOWER)[0]) + 7
+    cv2.circle(photo, (x, y), 4, colours[Label.UPPER], -1, cv2.LINE_AA)
+    parse = parse_person(photo, pose, *masks(truth.labels))
+    assert (parse.labels[y - 2 : y + 3, x - 2 : x + 3] == Label.LOWER).all()
+    assert iou(parse.labels == Label.UPPER, truth.labels == Label.UPPER) > 0.93
+
+
 def test_the_astronaut(person_photo: Picture, observer: Observer) -> None:
     seen = observer.observe(person_photo)
     parse = parse_person(person_photo, seen.pose, seen.pose_mask, seen.selfie_mask)
