@@ -39,6 +39,8 @@ RIDGE_SLACK = 0.35
 SEAM_FULL_FROM = 0.4
 """... but at the shoulder tip it does not: the overlap reaches its width at this share of the way to the armpit."""
 SEAM_TIP_PX = 3
+FORWARD_SHARE, FORWARD_LENGTH = 0.8, 0.08
+"""A sleeve's inner edge runs with the outer one over at least this share of it, or is replaced by so short a piece of it."""
 BACK_RIM_PX = 4
 COLLAR_LEAST = 0.14
 """Height of the strip above the neck points that is carried along, in armpit widths: holds the back of the collar."""
@@ -157,6 +159,22 @@ def _row(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))[None]
 
 
+def _forward(upper: FloatArray, lower: FloatArray) -> FloatArray:
+    """`lower` (N, 2), or a short stretch along the sleeve in its place where it runs back: rows may fan out, but not cross.
+
+    So it is where a sleeve hangs over the torso in the picture and its cuff ends above the armpit.
+    """
+    row, down = (lower - upper)[:-1], np.diff(lower, axis=0)
+    along = np.diff(upper, axis=0)
+    turn = row[:, 0] * down[:, 1] - row[:, 1] * down[:, 0]
+    sense = np.sign(np.median(row[:, 0] * along[:, 1] - row[:, 1] * along[:, 0]))
+    if (turn * sense > 0).mean() > FORWARD_SHARE:
+        return lower
+    share = np.linspace(0, 1, len(lower))[:, None]
+    forward: FloatArray = (lower[0] + FORWARD_LENGTH * share * (upper[-1] - upper[0])).astype(np.float32)
+    return forward
+
+
 def _side(marks: UpperLandmarks) -> FloatArray:
     """(2, BODY_ROWS + 1, 2) the sides at the grid's rows, even by height; of a dress row WAIST_ROW lies at its waist."""
     sides = []
@@ -213,6 +231,7 @@ def _curves(marks: UpperLandmarks, mask: BoolArray) -> tuple[TorsoCurves, Sleeve
     for k, sleeve in enumerate(marks.sleeves):
         upper, lower = resample(sleeve.outer, SLEEVE_ROWS + 1), resample(sleeve.inner, SLEEVE_ROWS + 1)
         upper[0], lower[0] = marks.shoulder[k], marks.armpit[k]
+        lower = _forward(upper, lower)
         outer.append(upper)
         inner.append(lower + SLEEVE_INSET * (upper - lower))
     return torso, SleeveCurves(_row(np.stack(outer)), _row(np.stack(inner)))
