@@ -1,4 +1,5 @@
-"""A drawn person without MediaPipe: a pose and a parse that fit each other, for tests of geometry and compositing."""
+"""A drawn person without MediaPipe: a pose and a parse that fit each other, for tests of geometry and compositing;
+and what a garment has when its kind is known."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from models.types import FloatArray, Label, LabelMap, PersonParse, Picture, Pose
+from models.drape.cut import Measures
+from models.drape.cut_lower import LowerMeasures
+from models.types import FloatArray, Label, LabelMap, LowerLandmarks, PersonParse, Picture, Pose, UpperLandmarks
 
 SKIN_COLOUR, TOP_COLOUR, TROUSER_COLOUR, GROUND_COLOUR, HAIR_COLOUR = (
     (205, 160, 135),
@@ -110,6 +113,24 @@ def mirrored(picture: Picture, pose: Pose, parse: PersonParse) -> tuple[Picture,
     flipped = Pose(xy=xy[swap], depth=pose.depth[swap], visibility=pose.visibility[swap])
     labels = np.ascontiguousarray(parse.labels[:, ::-1])
     return np.ascontiguousarray(picture[:, ::-1]), flipped, parse_of(labels)
+
+
+def upper_marks(marks: UpperLandmarks | LowerLandmarks) -> UpperLandmarks:
+    """The landmarks of what must be a top or a dress."""
+    assert isinstance(marks, UpperLandmarks)
+    return marks
+
+
+def lower_marks(marks: UpperLandmarks | LowerLandmarks) -> LowerLandmarks:
+    """The landmarks of what must be trousers, shorts or a skirt."""
+    assert isinstance(marks, LowerLandmarks)
+    return marks
+
+
+def upper_measures(measures: Measures | LowerMeasures) -> Measures:
+    """The measures of what must be a top or a dress."""
+    assert isinstance(measures, Measures)
+    return measures
 
 
 def _int(point: FloatArray) -> tuple[int, int]:

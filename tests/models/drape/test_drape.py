@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from models.drape.cut import Garment, Measures, cut
+from models.drape.frame import Frame, Placement
 from models.drape.grids import SLEEVE_ROWS, YOKE_ROWS, SleeveCurves, TorsoCurves
-from models.drape.targets import Frame, Placement, place, tuck_code
+from models.drape.targets import place, tuck_code
 from models.drape.warp import Topology, layers, warp
 from models.garment import read_garment_picture
 from models.person.body import measure_body
 from models.samples import UpperStyle, draw_upper
 from models.types import Category, GarmentReading, Tuck
-from tests.models.figures import figure, mirrored
+from tests.models.figures import figure, mirrored, upper_measures
 
 CPU = torch.device("cpu")
 
@@ -70,7 +71,8 @@ def test_a_garment_draped_on_itself_stays_where_it_is(garment: Garment) -> None:
         assert covered.float().mean() > 0.02
         assert (piece[0, 0] - x)[covered].abs().max() < 0.05
         assert (piece[0, 1] - y)[covered].abs().max() < 0.05
-    sampled = layers(garment.texture[None], torch.tensor([garment.texture_scale]), warped, garment.measures.sleeved, torch.zeros(1))
+    sleeved = upper_measures(garment.measures).sleeved
+    sampled = layers(garment.texture[None], torch.tensor([garment.texture_scale]), warped, sleeved, torch.zeros(1))
     shown = torch.maximum(torch.maximum(sampled.torso_alpha, sampled.back_alpha), sampled.sleeve_alpha)[0, 0].numpy() > 0.5
     mask = garment.mask > 0
     assert (shown & mask).sum() / (shown | mask).sum() > 0.985
@@ -99,7 +101,8 @@ def flipped(measures: Measures) -> Measures:
 
 
 def test_mirrored_people_and_garments_give_mirrored_drapes(garment: Garment) -> None:
-    plain, other = curves(placed((512, 384), garment.measures)), curves(placed((512, 384), flipped(garment.measures), mirror=True))
+    measures = upper_measures(garment.measures)
+    plain, other = curves(placed((512, 384), measures)), curves(placed((512, 384), flipped(measures), mirror=True))
     for name, value in plain.items():
         back = other[name].flip(1).clone()
         back[..., 0] = 383 - back[..., 0]
@@ -107,7 +110,8 @@ def test_mirrored_people_and_garments_give_mirrored_drapes(garment: Garment) -> 
 
 
 def test_resolution_does_not_move_the_garment(garment: Garment) -> None:
-    small, large = curves(placed((512, 384), garment.measures)), curves(placed((1024, 768), garment.measures))
+    measures = upper_measures(garment.measures)
+    small, large = curves(placed((512, 384), measures)), curves(placed((1024, 768), measures))
     for name, value in small.items():
         assert ((large[name] + 0.5) / 2 - 0.5 - value).abs().max() < 2.5, name
 
@@ -116,14 +120,14 @@ def test_sleeves_end_in_the_order_of_their_length() -> None:
     ends = []
     for sleeve in ("short", "three_quarter", "long"):
         drawn = read_garment_picture(draw_upper(UpperStyle(sleeve=sleeve)).picture, Category.UPPER)
-        ends.append(float(placed((512, 384), cut(drawn, CPU).measures).sleeve_end.mean()))
+        ends.append(float(placed((512, 384), upper_measures(cut(drawn, CPU).measures)).sleeve_end.mean()))
     assert ends[0] < 0.95
     assert ends[0] < ends[1] < ends[2]
     assert ends[2] > 1.6
 
 
 def test_tuck_is_obeyed(garment: Garment) -> None:
-    inside, outside = (placed((512, 384), garment.measures, tuck=t) for t in (Tuck.IN, Tuck.OUT))
+    inside, outside = (placed((512, 384), upper_measures(garment.measures), tuck=t) for t in (Tuck.IN, Tuck.OUT))
     assert inside.tucked.item() == 1
     assert outside.tucked.item() == 0
 
@@ -134,6 +138,6 @@ def test_placement_is_finite_for_a_person_cut_off_at_the_chest(garment: Garment)
 
     cut_off = parse_of(np.ascontiguousarray(parse.labels[:220]))
     assert picture.shape[0] > 220
-    placement = place(Frame.of(measure_body(pose, cut_off), CPU), garment.measures, torch.zeros(1))
+    placement = place(Frame.of(measure_body(pose, cut_off), CPU), upper_measures(garment.measures), torch.zeros(1))
     for name, value in curves(placement).items():
         assert torch.isfinite(value).all(), name

@@ -12,6 +12,7 @@ import pytest
 from models.garment import read_garment_picture
 from models.samples import Packshot, UpperStyle, draw_dress
 from models.types import Category, GarmentReading, UpperLandmarks
+from tests.models.figures import upper_marks
 
 WAIST_Y = 1.75
 BASE = UpperStyle(neck="v", fit=0.88, waist=0.12, flare=0.5, length=1.36, colour=(36, 70, 60), size=(480, 640))
@@ -37,9 +38,7 @@ def read(name: str) -> GarmentReading:
 
 def marks(name: str) -> tuple[UpperLandmarks, UpperLandmarks, float]:
     """True and found landmarks, and the armpits' distance px."""
-    true, found = drawn(name).landmarks, read(name).landmarks
-    assert isinstance(true, UpperLandmarks)
-    assert isinstance(found, UpperLandmarks)
+    true, found = upper_marks(drawn(name).landmarks), upper_marks(read(name).landmarks)
     return true, found, float(np.ptp(true.armpit[:, 0]))
 
 
@@ -81,6 +80,5 @@ def test_a_slanted_hem_keeps_its_corners() -> None:
     cut = y > high + (low - high) * (x - true.side[0, -1, 0]) / np.ptp(true.side[:, -1, 0])
     grown = cv2.dilate(mask.astype(np.uint8), np.ones((25, 25))) > 0
     picture[cut & grown] = picture[2, 2]
-    found = read_garment_picture(picture, Category.DRESS).landmarks
-    assert isinstance(found, UpperLandmarks)
+    found = upper_marks(read_garment_picture(picture, Category.DRESS).landmarks)
     assert found.hem[1, 1] - found.hem[0, 1] == pytest.approx(low - high, abs=10)

@@ -13,6 +13,7 @@ from models.errors import GarmentNotIsolated
 from models.garment import isolate
 from models.samples import Packshot, UpperStyle, draw_upper, packshot
 from models.types import BoolArray, Picture
+from tests.models.figures import upper_marks
 
 Draw = Callable[[str], Packshot]
 
@@ -92,15 +93,15 @@ def test_one_sees_through_between_sleeve_and_torso() -> None:
     style = UpperStyle(sleeve="long", sleeve_angle_deg=14, colour=(60, 40, 90), size=(480, 640), waist=0.16, flare=0.1)
     shot = draw_upper(style)
     picture, mask = shot.picture.copy(), shot.mask.copy()
-    assert shot.landmarks is not None
-    for side, hem in enumerate(shot.landmarks.hem):
-        cuff = shot.landmarks.sleeves[side].inner[-1] if shot.landmarks.sleeves else hem
+    marks = upper_marks(shot.landmarks)
+    for side, hem in enumerate(marks.hem):
+        cuff = marks.sleeves[side].inner[-1] if marks.sleeves else hem
         bridge = np.zeros(mask.shape, np.uint8)
         cv2.line(bridge, tuple(int(v) for v in cuff), (int(hem[0]), int(cuff[1])), 1, 30)
         picture[bridge > 0], mask = (60, 40, 90), mask | (bridge > 0)
     found = isolate(picture).mask
     gap = cv2.erode((~mask).astype(np.uint8), np.ones((5, 5))) > 0
-    rows = slice(int(shot.landmarks.armpit[:, 1].max()) + 40, int(shot.landmarks.hem[:, 1].min()) - 60)
+    rows = slice(int(marks.armpit[:, 1].max()) + 40, int(marks.hem[:, 1].min()) - 60)
     inside = gap[rows] & (np.abs(np.arange(480) - 240) < 0.5 * np.ptp(np.flatnonzero(mask.any(0))))[None]
     assert (found[rows] & inside).sum() < 0.15 * inside.sum()
 

@@ -12,6 +12,7 @@ import pytest
 from models.garment import read_garment_picture
 from models.samples import Packshot, UpperStyle, draw_upper
 from models.types import Category, FloatArray, GarmentReading, Picture, UpperLandmarks
+from tests.models.figures import upper_marks
 
 POINTS = ("neck", "shoulder", "armpit", "hem")
 USUAL, WORST = 0.015, 0.06
@@ -43,9 +44,8 @@ def errors(found: UpperLandmarks, true: UpperLandmarks) -> dict[str, FloatArray]
 def test_landmarks_of_the_wardrobe(wardrobe: dict[str, UpperStyle], drawn: Draw, reading: Read) -> None:
     seen: dict[str, list[tuple[float, str]]] = {}
     for name in wardrobe:
-        true = drawn(name).landmarks
-        assert true is not None
-        for landmark, values in errors(reading(name).landmarks, true).items():
+        true = upper_marks(drawn(name).landmarks)
+        for landmark, values in errors(upper_marks(reading(name).landmarks), true).items():
             seen.setdefault(landmark, []).extend((float(v), name) for v in values)
     for landmark, measured in seen.items():
         assert np.median([v for v, _ in measured]) < USUAL, landmark
@@ -54,8 +54,7 @@ def test_landmarks_of_the_wardrobe(wardrobe: dict[str, UpperStyle], drawn: Draw,
 
 def test_what_kind_of_top_it_is(wardrobe: dict[str, UpperStyle], drawn: Draw, reading: Read) -> None:
     for name in wardrobe:
-        true, found = drawn(name).landmarks, reading(name).landmarks
-        assert true is not None
+        true, found = upper_marks(drawn(name).landmarks), upper_marks(reading(name).landmarks)
         assert (found.sleeves is None) == (true.sleeves is None), name
         assert (found.collar is None) == (true.collar is None), name
 
@@ -66,7 +65,7 @@ def test_straps_are_told_from_shoulders() -> None:
     cv2.fillPoly(picture, [np.array([[140, 240], [340, 240], [370, 580], [110, 580]])], (40, 60, 120))
     for x in (150, 330):
         cv2.line(picture, (x, 60), (x, 250), (40, 60, 120), 12)
-    found = read_garment_picture(picture, Category.UPPER).landmarks
+    found = upper_marks(read_garment_picture(picture, Category.UPPER).landmarks)
     assert found.straps
     assert found.sleeves is None
     assert np.abs(found.shoulder[:, 0] - (150, 330)).max() < 10
@@ -80,7 +79,7 @@ def mirrored(landmarks: UpperLandmarks, width_px: int) -> dict[str, FloatArray]:
 @pytest.mark.parametrize("name", ["tee-print", "polo-long", "askew", "tank"])
 def test_the_mirrored_picture_gives_mirrored_landmarks(name: str, drawn: Draw, reading: Read) -> None:
     picture = drawn(name).picture
-    back = read_garment_picture(np.ascontiguousarray(picture[:, ::-1]), Category.UPPER).landmarks
+    back = upper_marks(read_garment_picture(np.ascontiguousarray(picture[:, ::-1]), Category.UPPER).landmarks)
     for landmark, points in mirrored(back, picture.shape[1]).items():
         moved = np.hypot(*(points - getattr(reading(name).landmarks, landmark)).T) / width_of(back)
         assert moved.max() < 0.01, landmark
@@ -93,17 +92,18 @@ def test_resolution_does_not_move_landmarks(name: str, factor: float, drawn: Dra
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     resized: Picture = np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=way), np.uint8)
     found = read_garment_picture(resized, Category.UPPER)
+    usual = upper_marks(reading(name).landmarks)
     assert found.mask.shape == resized.shape[:2]
     for landmark in POINTS:
         points = (getattr(found.landmarks, landmark) + 0.5) / factor - 0.5
-        moved = np.hypot(*(points - getattr(reading(name).landmarks, landmark)).T) / width_of(reading(name).landmarks)
+        moved = np.hypot(*(points - getattr(usual, landmark)).T) / width_of(usual)
         assert moved.max() < 0.03, landmark
 
 
 @pytest.mark.parametrize("ground", [(255, 255, 255), (224, 216, 202), (206, 222, 236), (90, 92, 96)])
 def test_the_ground_does_not_move_landmarks(ground: tuple[int, int, int], wardrobe: dict[str, UpperStyle], reading: Read) -> None:
     shot = draw_upper(replace(wardrobe["tee-print"], size=(480, 640), ground=ground))
-    found = read_garment_picture(shot.picture, Category.UPPER).landmarks
+    found = upper_marks(read_garment_picture(shot.picture, Category.UPPER).landmarks)
     for landmark in POINTS:
         moved = np.hypot(*(getattr(found, landmark) - getattr(reading("tee-print").landmarks, landmark)).T) / width_of(found)
         assert moved.max() < 0.02, landmark
@@ -111,16 +111,15 @@ def test_the_ground_does_not_move_landmarks(ground: tuple[int, int, int], wardro
 
 def test_landmarks_turn_with_the_garment(wardrobe: dict[str, UpperStyle]) -> None:
     shot = draw_upper(replace(wardrobe["long"], size=(480, 640), rotation_deg=-4.0))
-    assert shot.landmarks is not None
-    found = read_garment_picture(shot.picture, Category.UPPER).landmarks
-    for landmark, values in errors(found, shot.landmarks).items():
+    found = upper_marks(read_garment_picture(shot.picture, Category.UPPER).landmarks)
+    for landmark, values in errors(found, upper_marks(shot.landmarks)).items():
         assert values.max() < WORST, landmark
 
 
 def test_strong_compression_moves_landmarks_little(drawn: Draw, reading: Read) -> None:
     _, coded = cv2.imencode(".jpg", drawn("tee").picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 40])
     decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
-    found = read_garment_picture(np.ascontiguousarray(decoded), Category.UPPER).landmarks
+    found = upper_marks(read_garment_picture(np.ascontiguousarray(decoded), Category.UPPER).landmarks)
     for landmark in POINTS:
         moved = np.hypot(*(getattr(found, landmark) - getattr(reading("tee").landmarks, landmark)).T) / width_of(found)
         # a shoulder ends in a soft bend
@@ -128,7 +127,7 @@ def test_strong_compression_moves_landmarks_little(drawn: Draw, reading: Read) -
 
 
 def test_curves_begin_at_their_landmarks_and_are_evenly_spaced(reading: Read) -> None:
-    found = reading("long").landmarks
+    found = upper_marks(reading("long").landmarks)
     assert found.sleeves is not None
     for k, sleeve in enumerate(found.sleeves):
         assert np.allclose(sleeve.outer[0], found.shoulder[k], atol=0.5)

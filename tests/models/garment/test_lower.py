@@ -14,6 +14,7 @@ from models.garment.legs import find_parting
 from models.garment.shade import without_shade
 from models.samples import Packshot, SkirtStyle, TrouserStyle, draw_skirt, draw_trousers
 from models.types import BoolArray, Category, FloatArray, GarmentReading, LowerLandmarks
+from tests.models.figures import lower_marks
 
 SIZE = (480, 640)
 NAVY, SAND, RED = (36, 44, 84), (190, 160, 120), (168, 44, 52)
@@ -49,9 +50,7 @@ def read(name: str) -> GarmentReading:
 
 def marks(name: str) -> tuple[LowerLandmarks, LowerLandmarks, float]:
     """True and found landmarks, and the waist's width px."""
-    true, found = drawn(name).landmarks, read(name).landmarks
-    assert isinstance(true, LowerLandmarks)
-    assert isinstance(found, LowerLandmarks)
+    true, found = lower_marks(drawn(name).landmarks), lower_marks(read(name).landmarks)
     return true, found, float(np.ptp(true.waist[:, 0]))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from models.garment.neckshape import Edges, Shape, angles, find_shape, radii
 from models.samples import Packshot, UpperStyle
 from models.types import FloatArray, GarmentReading
+from tests.models.figures import upper_marks
 
 Draw = Callable[[str], Packshot]
 Read = Callable[[str], GarmentReading]
@@ -40,8 +41,7 @@ def test_the_rib_of_the_front_stays_front(wardrobe: dict[str, UpperStyle], drawn
 def test_necklines_run_from_neck_point_to_neck_point(wardrobe: dict[str, UpperStyle], drawn: Draw, reading: Read) -> None:
     away = []
     for name in wardrobe:
-        true, found = drawn(name).landmarks, reading(name).landmarks
-        assert true is not None
+        true, found = upper_marks(drawn(name).landmarks), upper_marks(reading(name).landmarks)
         between = np.hypot(*(found.neckline[:, None] - true.neckline[None]).transpose(2, 0, 1)).min(1)
         away.append(float(between.mean() / np.hypot(*(true.armpit[1] - true.armpit[0]))))
     assert np.median(away) < 0.012

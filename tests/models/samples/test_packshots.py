@@ -10,6 +10,7 @@ import pytest
 
 from models.samples import Packshot, TrouserStyle, UpperStyle, draw_trousers, draw_upper, packshot, packshot_names
 from models.types import Category, FloatArray, LowerLandmarks
+from tests.models.figures import upper_marks
 
 SMALL = (384, 512)
 ON_THE_LINE_PX = 1.5
@@ -43,8 +44,7 @@ def outline_distance(shot: Packshot, points: FloatArray) -> FloatArray:
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
 def test_landmarks_lie_on_the_outline_of_the_mask(style: UpperStyle) -> None:
     shot = draw_upper(style)
-    found = shot.landmarks
-    assert found is not None
+    found = upper_marks(shot.landmarks)
     corners = [found.neck, found.shoulder, found.armpit, found.hem, found.side[0], found.side[1]]
     if found.collar is not None:
         corners.append(found.collar)
@@ -59,8 +59,7 @@ def test_landmarks_lie_on_the_outline_of_the_mask(style: UpperStyle) -> None:
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
 def test_left_is_the_left_of_the_picture_and_lines_start_where_they_should(style: UpperStyle) -> None:
-    found = draw_upper(style).landmarks
-    assert found is not None
+    found = upper_marks(draw_upper(style).landmarks)
     for pair in (found.neck, found.shoulder, found.armpit, found.hem):
         assert pair[0, 0] < pair[1, 0]
     np.testing.assert_allclose(found.neckline[[0, -1]], found.neck, atol=0.01)
@@ -75,8 +74,7 @@ def test_left_is_the_left_of_the_picture_and_lines_start_where_they_should(style
 
 def test_the_neckline_parts_inner_back_from_front() -> None:
     shot = draw_upper(STYLES["scoop"])
-    assert shot.landmarks is not None
-    middle = shot.landmarks.neckline[20:-20].round().astype(int)
+    middle = upper_marks(shot.landmarks).neckline[20:-20].round().astype(int)
     assert shot.inner_back[middle[:, 1] - 3, middle[:, 0]].all()
     assert not shot.inner_back[middle[:, 1] + 3, middle[:, 0]].any()
     assert shot.mask[middle[:, 1] + 3, middle[:, 0]].all()
@@ -94,10 +92,10 @@ def test_the_mask_is_where_the_picture_differs_from_its_ground() -> None:
 
 
 def test_sleeves_collars_and_straps_are_told() -> None:
-    told = {name: draw_upper(STYLES[name]).landmarks for name in ("crew", "polo", "sleeveless", "straps", "turtle")}
-    assert {name for name, found in told.items() if found and found.sleeves} == {"crew", "polo", "turtle"}
-    assert {name for name, found in told.items() if found and found.collar is not None} == {"polo", "turtle"}
-    assert {name for name, found in told.items() if found and found.straps} == {"straps"}
+    told = {name: upper_marks(draw_upper(STYLES[name]).landmarks) for name in ("crew", "polo", "sleeveless", "straps", "turtle")}
+    assert {name for name, found in told.items() if found.sleeves} == {"crew", "polo", "turtle"}
+    assert {name for name, found in told.items() if found.collar is not None} == {"polo", "turtle"}
+    assert {name for name, found in told.items() if found.straps} == {"straps"}
 
 
 def test_the_same_seed_gives_the_same_picture_and_another_does_not() -> None:
@@ -110,16 +108,14 @@ def test_mirroring_turns_the_picture_and_its_landmarks_round() -> None:
     style = replace(STYLES["polo"], mirrored=False)
     plain, turned = draw_upper(style), draw_upper(replace(style, mirrored=True))
     assert np.abs(plain.picture[:, ::-1].astype(int) - turned.picture).mean() < 0.5
-    assert plain.landmarks is not None
-    assert turned.landmarks is not None
     width = plain.picture.shape[1]
-    np.testing.assert_allclose(turned.landmarks.hem[0, 0], width - 1 - plain.landmarks.hem[1, 0], atol=0.01)
+    there, back = upper_marks(plain.landmarks), upper_marks(turned.landmarks)
+    np.testing.assert_allclose(back.hem[0, 0], width - 1 - there.hem[1, 0], atol=0.01)
 
 
 def test_a_longer_body_and_a_longer_sleeve_are_longer() -> None:
     def proportions(style: UpperStyle) -> tuple[float, float]:
-        found = draw_upper(style).landmarks
-        assert found is not None
+        found = upper_marks(draw_upper(style).landmarks)
         assert found.sleeves is not None
         width = float(np.ptp(found.armpit[:, 0]))
         steps = np.diff(found.sleeves[0].inner, axis=0)
