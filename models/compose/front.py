@@ -12,6 +12,8 @@ from models.compose.worn import Off, Worn
 from models.masks import blur, grow, larger, ramp, steep
 from models.types import BoolArray, Category, FloatArray, Label
 
+HAIR_SOFT = 1.75
+"""Hair's edge is a haze of strands that the parse is only half sure of: it counts for more than it is sure of."""
 HAIR_DOWN_TO = -0.75
 """Hair hangs down to this far over (below) the shoulder line, units; lower down it is a mistake of the parse."""
 HAND_PLACE, HAND_REACH = (1.75, 1.9), (1.9, 1.6)
@@ -49,9 +51,9 @@ def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> 
     forearms = np.stack(
         [blur((place > ARM_FROM) & (reach < FOREARM_REACH), 2) for place, reach in zip(where.place, where.reach, strict=True)]
     )
-    hair = steep(q[Label.HAIR]) * (where.over > HAIR_DOWN_TO)
+    hair = steep(q[Label.HAIR] * HAIR_SOFT) * (where.over > HAIR_DOWN_TO)
     skin = steep(q[Label.SKIN])
-    head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep(q[Label.SKIN] + q[Label.HAIR]))
+    head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep((q[Label.SKIN] + q[Label.HAIR]) * HAIR_SOFT))
     arms = np.asarray(np.maximum(hands, forearms) * skin, np.float32)
     none = np.zeros_like(skin)
     if drawn is Category.UPPER:
