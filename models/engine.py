@@ -33,7 +33,7 @@ from models.types import BoolArray, Category, FloatArray, LabelMap, Notice, Pers
 if TYPE_CHECKING:
     from models.person.observe import Observation, Observer
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 WARM_UP_SIZE = (384, 512)
 """(width, height) px of the garment drawn to warm up."""
 OUTFIT_MOST = 4
