@@ -32,6 +32,12 @@ SLEEVE_SHADOW_REACH, SLEEVE_SHADOW_DEPTH = 0.045, 0.14
 WAIST_SHADOW = 0.26
 """Darkening on both sides of a waist line, and the px over which it fades, in units."""
 WAIST_FADE = 0.04
+FLARE_LEAST_PX = 1.5
+"""Where a sleeve may not stand off at all it still covers the silhouette's own soft edge."""
+SHADOW_FULL = 1.3
+"""Blurred shadows are this much stronger than the share of shade they were blurred from: full before the edge's very middle."""
+WAIST_SHADOW_ABOVE = 0.8
+"""A tucked top is darkened this much of what the waistband below it is."""
 SLEEVE_FLARE = (0.05, 0.3)
 """From this place on the arm on a sleeve may stand off the silhouette, by so many units for each place (0..2) further."""
 TRIM = 0.03
@@ -294,7 +300,7 @@ def blend(
     sleeves = (1 - legs.lower[:, None, None, None]) * scene.clothed
     # at its head a sleeve lies on the shoulder, bare or not, and stands off more and more from there on
     flare = (scene.arm_place.amin(1, keepdim=True) - SLEEVE_FLARE[0]).clamp_min(0) * SLEEVE_FLARE[1] * unit_px
-    off_arm = (flare - scene.away + 1.5).clamp(0, 1).maximum(legs.lower[:, None, None, None])
+    off_arm = (flare - scene.away + FLARE_LEAST_PX).clamp(0, 1).maximum(legs.lower[:, None, None, None])
     sleeve_alpha = trim(layers.sleeve_alpha, scene.ground, sleeves, reach) * off_arm * set_in * (1 - front_sleeves)
 
     fade = WAIST_FADE * unit_px
@@ -311,8 +317,8 @@ def blend(
     # at the shoulders the torso has no outline of its own: the sleeve goes on from it
     under_arm = ((down - UNDER_ARM[0]) / (UNDER_ARM[1] - UNDER_ARM[0])).clamp(0, 1)
     shade = 1 - TORSO_ROUND * under_arm * across.abs().clamp(max=1.1) ** 3
-    shade = shade * (1 - SLEEVE_SHADOW_DEPTH * under_arm * (soft(beside, SLEEVE_SHADOW_REACH * unit_px) * 1.3).clamp(max=1))
-    shade = shade * (1 - tuck * 0.8 * WAIST_SHADOW * torch.exp((below / fade).clamp(-50, 0)))
+    shade = shade * (1 - SLEEVE_SHADOW_DEPTH * under_arm * (soft(beside, SLEEVE_SHADOW_REACH * unit_px) * SHADOW_FULL).clamp(max=1))
+    shade = shade * (1 - tuck * WAIST_SHADOW_ABOVE * WAIST_SHADOW * torch.exp((below / fade).clamp(-50, 0)))
     result = base + (layers.torso * shade * scene.wrinkles - base).clamp(-255, 255) * torso_alpha
 
     shade = _strip_shade(scene, layers, legs, unit_px) * scene.wrinkles
@@ -353,5 +359,5 @@ def _strip_shade(scene: Scene, layers: Layers, legs: Legs, unit_px: float) -> Te
     one_nearer = (legs.front[:, 0] - legs.front[:, 1]).abs()[:, None, None, None]
     over = soft(layers.sleeve_alpha * nearer * apart, BEHIND_REACH * unit_px)
     behind = BEHIND_DEPTH * one_nearer * (1 - nearer) * apart * (over * 2).clamp(max=1)
-    hem = HEM_SHADOW * (soft(scene.overhang, HEM_REACH * unit_px) * 1.3).clamp(max=1)
+    hem = HEM_SHADOW * (soft(scene.overhang, HEM_REACH * unit_px) * SHADOW_FULL).clamp(max=1)
     return torch.lerp(sleeve_round, leg_round * (1 - behind) * (1 - hem), lower)

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
+SIDES_FROM = 0.6
+"""From here across (0 the middle, 1 the outline) on a torso's side may be trimmed."""
 STEP = 2
 """The width of slivers is found at a picture reduced so much."""
 
@@ -47,5 +49,5 @@ def torso_zone(place: Tensor, skirt_from: Tensor) -> Tensor:
     skirt_from (B,): how far down a dress's skirt begins, which falls as it will.
     """
     across, down = place[:, :1], place[:, 1:]
-    sides = torch.maximum((across.abs() > 0.6).to(place.dtype), (down < 1).to(place.dtype))
+    sides = torch.maximum((across.abs() > SIDES_FROM).to(place.dtype), (down < 1).to(place.dtype))
     return sides * (down < skirt_from[:, None, None, None])

@@ -11,7 +11,7 @@ from models.types import FloatArray, Label, PersonParse, Picture
 FINEST_PX = 3.5
 WIDEST = 0.16
 """Folds are lightness between these scales: px, and units of the body."""
-STRENGTH, LIMITS = 0.75, (-0.28, 0.22)
+STRENGTH, LIMITS = 0.5, (-0.28, 0.22)
 """Share of the folds' contrast that is carried over, and bounds of the logarithm of their factor."""
 CHROMA_LIKE, LIGHT_LIKE = 9.0, 0.55
 """Pixels off the garment's median by this much in a, b or in log lightness count for a third: print, not folds."""

@@ -113,11 +113,6 @@ def arm_coordinates(points: FloatArray, arm: Arm) -> tuple[FloatArray, FloatArra
     return limb_coordinates(points, arm.joints, arm.radius, HAND_END)
 
 
-def leg_coordinates(points: FloatArray, leg: Leg) -> tuple[FloatArray, FloatArray]:
-    """`limb_coordinates` of a leg, the foot included."""
-    return limb_coordinates(points, leg.joints, leg.radius, 1.0)
-
-
 def across(joints: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Points on the bones at the limb's samples and the unit normals there, (LIMB_COUNT, 2) each."""
     lower = (PLACES > 1)[:, None]
