@@ -37,8 +37,8 @@ LINE_LEAST: Final = 0.12
 LINE_AHEAD: Final = 0.06
 """Torso widths: the shoulder line is fitted from so far outside the neck, over at least so much, and compared with so much
 of the outline ahead of it."""
-LINE_BEND: Final = 0.004
-"""Torso widths by which the outline then lies under the line where the shoulder ends."""
+LINE_BEND: Final = (0.001, 0.003, 0.005, 0.007)
+"""Torso widths by which the outline then lies under the line where the shoulder ends; the places found with each are averaged."""
 
 
 def find_neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | None]:
@@ -101,14 +101,19 @@ def shoulder_tip(half: Half, width: float, neck: int, armpit: int) -> int:
     step = max(1, round(0.01 * width))
     first, ahead = neck + round(LINE_FROM * width), round(LINE_AHEAD * width)
     at = first + round(LINE_LEAST * width)
-    while at + ahead < armpit and half.u[at] < usual + TIP_RANGE * width:
+    reached, bend = [float(half.u[min(at, len(half.points) - 1)])], [0.0]
+    while at + ahead < armpit and reached[-1] < usual + TIP_RANGE * width and bend[-1] < LINE_BEND[-1]:
         middle, direction = line(half.points[first:at])
         direction = direction * np.sign(direction[0])
         off = (half.points[at : at + ahead] - middle) @ np.array([-direction[1], direction[0]])
-        if off.mean() > LINE_BEND * width:
-            break
+        reached.append(float(half.u[at]))
+        bend.append(max(float(off.mean()) / width, bend[-1]))
         at += step
-    u = float(np.clip(half.u[min(at, len(half.points) - 1)], usual - TIP_RANGE * width, usual + TIP_RANGE * width))
+    reached.append(max(reached[-1], usual + TIP_RANGE * width))
+    bend.append(max(LINE_BEND[-1], bend[-1]) + 1e-3)
+    # one bend is a matter of a pixel's noise; the mean over several is not
+    crossed = np.interp(LINE_BEND, bend, reached)
+    u = float(np.clip(crossed, usual - TIP_RANGE * width, usual + TIP_RANGE * width).mean())
     return int(above[np.abs(half.u[above] - u).argmin()])
 
 
