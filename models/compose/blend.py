@@ -219,7 +219,8 @@ def _gaps(alpha: Tensor, reach_px: float) -> Tensor:
 def _set_in(place: Tensor) -> Tensor:
     """0 at the end of the strips' grids to 1 inside them, (B, 1, H, W); `place` as in `Layers`."""
     inside = (place[:, :1] > NOWHERE).to(place.dtype)
-    return (2 * nn.avg_pool2d(inside, SEAM_PX, stride=1, padding=SEAM_PX // 2) - 1).clamp(0, 1)
+    mean = nn.avg_pool2d(inside, SEAM_PX, stride=1, padding=SEAM_PX // 2, count_include_pad=False)
+    return (2 * mean - 1).clamp(0, 1)
 
 
 def _spread(picture: Tensor, weight: Tensor) -> Tensor:

@@ -34,8 +34,9 @@ ARM_FROM, ARM_BESIDE = 0.38, 1.6
 out to so many half widths of the arm."""
 HAIR_FROM = 0.4
 """Above this height over the shoulder line (units) what is taken for hair may hide cloth of its colour: a collar."""
-HAIR_STEEP, KEEP_STEEP = 3.0, 1.2
-"""Hair, and shoes and bags, are kept with so many times their probability: of a haze of strands the parse is half sure only."""
+HAIR_HAZE, HAIR_STEEP, KEEP_STEEP = 0.15, 3.0, 1.2
+"""Hair, and shoes and bags, are kept with so many times their probability: of a haze of strands the parse is half sure only.
+A probability of hair under the first is noise: kept by it, a tenth of the old garment would shine through the new one."""
 REST_REACH = 0.42
 """Cloth that the parse took for background is looked for this far (units) from the old garment: beyond a limb ..."""
 REST_CONTRAST, REST_LIKENESS = 5, 40
@@ -66,7 +67,7 @@ def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
             lower *= 1 - steep(q[Label.UPPER])
         old = np.maximum(old, lower)
     hair = np.where(where.over < HAIR_FROM, q[Label.HAIR], 0)
-    old *= np.clip(1 - hair * HAIR_STEEP, 0, 1)
+    old *= np.clip(1 - (hair - HAIR_HAZE) * HAIR_STEEP, 0, 1)
     old *= where.from_nose > FACE_KEEP
     old[old < CLEAR] = 0
     return np.asarray(np.clip(old, 0, 1), np.float32)

@@ -25,6 +25,10 @@ HAND_FROM, HAND_REACH = 1.6, 2.0
 POCKET_LIKE, POCKET_LEAST_PX = 0.5, 3
 """Its pixels are cloth where their colour is this much nearer to the lower garment's than to the skin's, in patches of
 at least twice so many px."""
+POCKET_APART = 20.0
+"""Trousers whose hue (see `_hue`) is nearer to the skin's than this do not tell a pocket from the hand."""
+HUE_SCALE, HUE_DARK, HUE_LIGHT = 128.0, 16.0, 0.5
+"""Weights of colour and of light in a hue; under about the second (0..255) a colour is noise."""
 EDGE_PX = 1.5
 """Half the width of soft edges drawn at full size."""
 
@@ -69,7 +73,10 @@ def pockets(photo: Picture, worn: Worn) -> Worn:
     rows, columns = np.nonzero(hand)
     box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
     colour = photo[box].astype(np.float32)
-    to_skin, to_lower = (np.linalg.norm(colour - np.median(photo[of], 0), axis=-1) for of in (skin, lower))
+    skin_hue, lower_hue = (_hue(np.median(photo[of], 0)) for of in (skin, lower))
+    if np.linalg.norm(skin_hue - lower_hue) < POCKET_APART:
+        return worn
+    to_skin, to_lower = (np.linalg.norm(_hue(colour) - of, axis=-1) for of in (skin_hue, lower_hue))
     cloth = hand[box] & (to_lower < POCKET_LIKE * to_skin)
     hidden = np.zeros(hand.shape, np.float32)
     hidden[box] = blur(opened(cloth, POCKET_LEAST_PX), 1.0)
@@ -80,6 +87,12 @@ def pockets(photo: Picture, worn: Worn) -> Worn:
     q[Label.SKIN] *= 1 - hidden
     labels = np.where((hidden > 0.5) & (parse.labels == Label.SKIN), np.uint8(Label.LOWER), parse.labels)
     return Worn(replace(parse, probabilities=q, labels=labels), where)
+
+
+def _hue(colour: FloatArray) -> FloatArray:
+    """(..., 4) what of RGB (..., 3) changes little with the light, and a little of the light."""
+    light = colour.mean(-1, keepdims=True)
+    return np.concatenate([HUE_SCALE * colour / (light + HUE_DARK), HUE_LIGHT * light], -1)
 
 
 def in_two_pieces(parse: PersonParse, body: Body, where: Coordinates) -> Worn:

@@ -22,8 +22,8 @@ WAIST_ABOVE = (0.04, 0.45)
 WAIST_HIDDEN, WAIST_UNDER = 0.13, 0.16
 """A waist line lower than the first (trunk lengths above the hips) is the hem of a top that hides the band, which then lies at
 the second."""
-WAIST_USUAL = 0.30
-"""Where no waist line is seen: the usual height."""
+WAIST_USUAL = 0.385
+"""Where no waist line is seen: the height of the natural waist, at which the bodice of a worn dress is cut off, and a little more."""
 WAIST_LIFT = 0.012
 """The band's edge lies this much above the old one's, so that nothing of that shows."""
 UNDER_TOP = 0.9
