@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,24 @@ from models.drape.warp import Topology, Warp, layers, warp
 from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
 from models.garment.worn import worn_upper
 from models.interface import Explanation, Fitting, TryOn
+from models.packing import Packer, PackingError, eight_bit
 from models.person.body import Body, measure_body
+from models.person.limbs import Arm, Leg
 from models.resizing import resize_labels, resize_picture, resize_plane
-from models.types import BoolArray, Category, FloatArray, LabelMap, Notice, PersonParse, Picture, Pose, Tuck
+from models.types import (
+    BoolArray,
+    Category,
+    FloatArray,
+    LabelMap,
+    LowerLandmarks,
+    Notice,
+    PersonParse,
+    Picture,
+    Pose,
+    Sleeve,
+    Tuck,
+    UpperLandmarks,
+)
 
 if TYPE_CHECKING:
     from models.person.observe import Observation, Observer
@@ -131,11 +146,10 @@ class Engine:
         Raises NoPerson, SeveralPeople, BodyNotVisible, PhotoTooSmall.
         """
         photo = np.require(photo, np.uint8, ["C", "W"])  # torch shares its memory
-        scale = min(1.0, WORK_LONG_SIDE_PX / max(photo.shape[:2]))
-        work: Picture = photo
-        if scale < 1:
-            work = resize_picture(photo, (round(photo.shape[0] * scale), round(photo.shape[1] * scale)))
+        work = _at_work_size(photo)
         seen, parse = self._look(work)
+        # as it will be kept: a person read now and one read an hour ago give the same pixels
+        parse = replace(parse, probabilities=eight_bit(parse.probabilities))
         body = measure_body(seen.pose, parse)
         signs = look_at_person(work, seen.pose, parse, body, seen.pose_mask, seen.selfie_mask)
         verdict = judge(signs, (Category.UPPER,))
@@ -173,7 +187,31 @@ class Engine:
                 reading = read_garment_picture(picture, category or Category.UPPER, worn)
             except GarmentError:
                 raise not_isolated from None
-        return cut(reading, self._device)
+        garment = cut(reading, self._device)
+        return replace(garment, texture=torch.from_numpy(eight_bit(garment.texture.cpu().numpy())).to(self._device))
+
+    def pack_person(self, person: Person) -> bytes:
+        """What `unpack_person` makes an equal person of, in a few hundred kilobytes. Personal data."""
+        return VERSION.encode() + b"\n" + PERSONS.pack(person)
+
+    def unpack_person(self, data: bytes) -> Person:
+        """Raises PackingError for what another version has packed, and for damaged bytes."""
+        person = PERSONS.unpack(_of_this_version(data), {"work": None, "frame": None, "device": self._device})
+        if not isinstance(person, Person):
+            raise PackingError("The packed value is no person.")
+        person = replace(person, work=_at_work_size(person.photo), frame=Frame.of(person.body, self._device))
+        person.scene(Category.UPPER, Off.UPPER)
+        return person
+
+    def pack_garment(self, garment: Garment) -> bytes:
+        return VERSION.encode() + b"\n" + GARMENTS.pack(garment)
+
+    def unpack_garment(self, data: bytes) -> Garment:
+        """Raises PackingError like `unpack_person`."""
+        garment = GARMENTS.unpack(_of_this_version(data), device=self._device)
+        if not isinstance(garment, Garment):
+            raise PackingError("The packed value is no garment.")
+        return garment
 
     def _worn_upper(self, picture: Picture) -> LabelMap | None:
         """Alpha of the upper garment that a person wears in a garment picture; None without one."""
@@ -272,10 +310,28 @@ class Engine:
             scale = torch.tensor([g.texture_scale for g in garments], device=self._device)
             sampled = layers(texture, scale, warped, placement.stripped, placement.dress)
         with clock("compose"):
-            unit = float(np.mean([f.person.body.unit_px for f in batch]))
+            # whole px, as those drawn together share them: a picture does not depend on its company
+            unit = float(round(batch[0].person.body.unit_px))
             legs = None if placement.torso is not None else Legs(placement.stripped, placement.split, frame.leg_front)
             blended = blend(scene, sampled, placement.tucked, placement.hem_kept, placement.sleeve_end, unit, legs)
         return _Drawn(placement, warped, sampled.sleeve_alpha, blended, clock.timings_ms)
+
+
+PERSONS = Packer((Person, Pose, PersonParse, Body, Arm, Leg, PersonSigns, Notice), {Person: ("work", "frame", "device", "scenes")})
+GARMENTS = Packer((Garment, Measures, LowerMeasures, UpperLandmarks, LowerLandmarks, Sleeve, Notice, Category))
+
+
+def _of_this_version(data: bytes) -> bytes:
+    version, _, packed = data.partition(b"\n")
+    if version != VERSION.encode():
+        raise PackingError("The packed value is of another version of the engine.")
+    return packed
+
+
+def _at_work_size(photo: Picture) -> Picture:
+    """A photo at the size at which it is dressed."""
+    scale = min(1.0, WORK_LONG_SIDE_PX / max(photo.shape[:2]))
+    return photo if scale == 1 else resize_picture(photo, (round(photo.shape[0] * scale), round(photo.shape[1] * scale)))
 
 
 def _place(frame: Frame, garments: Sequence[Garment], tuck: torch.Tensor) -> Placement:

@@ -16,6 +16,7 @@ import numpy as np
 from models import errors
 from models.errors import MuslinError
 from models.interface import Explanation, Fitting, TryOn
+from models.packing import Packer
 from models.types import Category, Label, LabelMap, Notice, Picture
 
 MARKS: tuple[type[Exception], ...] = (
@@ -69,6 +70,9 @@ class FakeGarment:
     notices: tuple[Notice, ...] = ()
 
 
+PACKER = Packer((FakePerson, FakeGarment, Notice, Category))
+
+
 @dataclass
 class FakeEngine:
     """`delay_s` slows every try-on; `gate`, when given, holds them until it is set; `calls` tells what was asked."""
@@ -103,6 +107,24 @@ class FakeEngine:
         found = category or (Category.LOWER if tall else Category.UPPER)
         notices = _noted(picture, Notice("faint-ground", "The ground is hardly seen."))
         return FakeGarment(picture, found, notices=(*notices, *_noted(picture, Notice("not-worn", "No result repeats this."))))
+
+    def pack_person(self, person: FakePerson) -> bytes:
+        return PACKER.pack(person)
+
+    def unpack_person(self, data: bytes) -> FakePerson:
+        self._called("unpack_person")
+        person = PACKER.unpack(data)
+        assert isinstance(person, FakePerson)
+        return person
+
+    def pack_garment(self, garment: FakeGarment) -> bytes:
+        return PACKER.pack(garment)
+
+    def unpack_garment(self, data: bytes) -> FakeGarment:
+        self._called("unpack_garment")
+        garment = PACKER.unpack(data)
+        assert isinstance(garment, FakeGarment)
+        return garment
 
     def try_on(self, batch: Sequence[Fitting[FakePerson, FakeGarment]]) -> list[TryOn]:
         self._called("try_on")
