@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -107,7 +108,8 @@ class Engine:
 
     assets_dir: folder of MediaPipe's model files (None: the default cache); device: a torch device;
     threads: torch's intra-op threads (None: torch's default). One by default: the operations are small, and two OpenMP
-    threads that wait for each other on a busy machine cost more than they save. Not thread-safe but for `read_garment`.
+    threads that wait for each other on a busy machine cost more than they save. People and garments may be read by several threads
+    while one draws.
     """
 
     def __init__(self, assets_dir: Path | None = None, device: str = "cpu", threads: int | None = 1) -> None:
@@ -116,6 +118,7 @@ class Engine:
         self._device = torch.device(device)
         self._assets_dir = assets_dir
         self._observer: Observer | None = None
+        self._observing = threading.Lock()
         self._topology = Topology.on(self._device)
 
     @property
@@ -232,9 +235,10 @@ class Engine:
         from models.person.observe import Observer
         from models.person.parsing import parse_person
 
-        if self._observer is None:
-            self._observer = Observer(self._assets_dir)
-        seen = self._observer.observe(picture)
+        with self._observing:  # MediaPipe's graphs take one picture at a time
+            if self._observer is None:
+                self._observer = Observer(self._assets_dir)
+            seen = self._observer.observe(picture)
         return seen, parse_person(picture, seen.pose, seen.pose_mask, seen.selfie_mask, seen.classes)
 
     @torch.inference_mode()

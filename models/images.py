@@ -22,7 +22,7 @@ from models.types import LabelMap, Notice, Picture
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-Encoding = Literal["jpeg", "png", "webp"]
+Encoding = Literal["jpeg", "png", "webp", "avif"]
 
 MAX_JPEG_SCANS = 50
 """A progressive photo has about ten. A few megabytes of empty scans keep a decoder busy for minutes (LJT-01-004)."""
@@ -247,11 +247,12 @@ def _upright(picture: Picture, orientation: int) -> Picture:
 JPEG_QUALITY = 90
 """With colour at full resolution (4:4:4), so that a red print keeps its edge."""
 WEBP_QUALITY, WEBP_EFFORT = 88, 1
+AVIF_QUALITY, AVIF_SPEED = 80, 10
 PNG_LEVEL = 1
 
 
 def encode(picture: Picture, kind: Encoding, quality: int | None = None) -> bytes:
-    """Encodes uint8 RGB (H, W, 3). `quality` 1..100 of JPEG and WebP; PNG is lossless."""
+    """Encodes uint8 RGB (H, W, 3). `quality` 1..100 of JPEG, WebP and AVIF; PNG is lossless."""
     match kind:
         case "jpeg":
             return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality or JPEG_QUALITY, "RGB", "444"))
@@ -259,6 +260,8 @@ def encode(picture: Picture, kind: Encoding, quality: int | None = None) -> byte
             return _save(picture, "PNG", compress_level=PNG_LEVEL)
         case "webp":
             return _save(picture, "WEBP", quality=quality or WEBP_QUALITY, method=WEBP_EFFORT)
+        case "avif":
+            return _save(picture, "AVIF", quality=quality or AVIF_QUALITY, speed=AVIF_SPEED)
 
 
 def _save(picture: Picture, name: str, **options: int) -> bytes:

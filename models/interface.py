@@ -84,7 +84,7 @@ class Explanation:
 
 
 class EngineProtocol(Protocol[P, G]):
-    """Reads people and garments and draws try-ons. Calls are blocking; one thread a device.
+    """Reads people and garments and draws try-ons. Calls are blocking: one thread draws, several may read.
 
     All raise `models.errors.MuslinError` subclasses for inputs that cannot be used.
     """

@@ -19,14 +19,21 @@ from models.errors import MuslinError
 from models.interface import EngineProtocol, G, P
 from service.api.health import health
 from service.api.pages import DOCUMENTATION_POLICY, DocumentationPage, pages
+from service.api.photos import photos
 from service.api.samples import Studio, samples
 from service.api.try_ons import try_ons
-from service.cache import Cache, MemoryCache, RedisCache
 from service.dressing import Dresser
+from service.memory_store import MemoryStore
 from service.metrics import Metrics
+from service.photos import Photos
 from service.problems import exception_handlers
 from service.readiness import Readiness
-from service.settings import MEGA, Settings
+from service.reading import Reader
+from service.redis_store import RedisStore
+from service.secrets import SecretError, Secrets, read_secret
+from service.settings import MEGA, Settings, SettingsError
+from service.store import Store, StoreUnavailable
+from service.vault import Vault
 from service.version import muslin_version
 from service.worker import UploadMemory
 
@@ -34,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 PURGE_EVERY_S = 15.0
 """How long a photo may outlive its expiry in memory when nobody asks for anything, and free memory the work it was for."""
+WATCH_EVERY_S = 1.0
 
 
 class Application(Litestar):
@@ -57,15 +65,20 @@ class Application(Litestar):
 
 def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
     """The service around one engine, which it warms up, uses on one thread, and closes."""
-    cache: Cache = RedisCache(settings.redis_url) if settings.redis_url else MemoryCache(int(settings.result_cache_mb * MEGA))
-    dresser = Dresser(engine, cache, settings)
-    metrics = Metrics(in_flight=lambda: dresser.admission.inside)
+    store: Store = RedisStore(settings.redis_url) if settings.redis_url else MemoryStore(int(settings.result_cache_mb * MEGA))
+    vault = Vault(store, _secrets(settings))
+    reader = Reader(engine, settings)
+    photos_ = Photos(reader, vault, settings)
+    metrics = Metrics(in_flight=lambda: dresser.admission.inside, queued=lambda: dresser.batcher.depth)
+    dresser = Dresser(engine, reader, photos_, vault, settings, metrics.batched)
+    uploads = UploadMemory(int(settings.upload_memory_mb * MEGA))
     readiness = Readiness()
     studio = Studio()
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        chores = [asyncio.create_task(_warm_up(dresser, readiness)), asyncio.create_task(_forget(dresser, cache))]
+        photos_.start()
+        chores = [asyncio.create_task(chore) for chore in (_warm_up(dresser, readiness), _forget(dresser, store), _watch(store, readiness))]
         try:
             yield
         finally:
@@ -73,7 +86,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
             await dresser.close()
-            await cache.close()
+            await store.close()
             studio.close()
 
     async def count(request: Request[Any, Any, Any]) -> None:
@@ -81,7 +94,8 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
 
     return Application(
         route_handlers=[
-            try_ons(dresser, UploadMemory(int(settings.upload_memory_mb * MEGA)), metrics, settings),
+            try_ons(dresser, photos_, uploads, metrics, settings),
+            photos(photos_, vault, uploads, settings),
             health(readiness, metrics, engine.version, engine.device),
             samples(studio),
             pages(settings),
@@ -94,6 +108,18 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
         openapi_config=_document(),
         logging_config=None,
     )
+
+
+def _secrets(settings: Settings) -> Secrets:
+    try:
+        return Secrets(read_secret(settings.secret, settings.data_path))
+    except SecretError as error:
+        raise SettingsError(str(error)) from error
+    except OSError as error:
+        folder = settings.data_path
+        raise SettingsError(
+            f"The data folder {folder} cannot be used ({error.strerror}): set MUSLIN_DATA_DIR to a folder that can be written."
+        ) from error
 
 
 async def _warm_up(dresser: Dresser[Any, Any], readiness: Readiness) -> None:
@@ -110,12 +136,23 @@ async def _warm_up(dresser: Dresser[Any, Any], readiness: Readiness) -> None:
         logger.info("Ready")
 
 
-async def _forget(dresser: Dresser[Any, Any], cache: Cache) -> None:
+async def _forget(dresser: Dresser[Any, Any], store: Store) -> None:
     while True:
         await asyncio.sleep(PURGE_EVERY_S)
         await dresser.tidy()
-        if isinstance(cache, MemoryCache):
-            cache.purge()
+        if isinstance(store, MemoryStore):
+            store.purge()
+
+
+async def _watch(store: Store, readiness: Readiness) -> None:
+    """Keeps an eye on the store, so that readiness tells its state and it is used again as soon as it is back."""
+    while True:
+        try:
+            await store.ping()
+            readiness.degraded = None
+        except StoreUnavailable as error:
+            readiness.degraded = str(error)
+        await asyncio.sleep(WATCH_EVERY_S)
 
 
 async def _no_foreign_page(response: Response[Any]) -> Response[Any]:
@@ -146,10 +183,14 @@ def _document() -> OpenAPIConfig:
         description=(
             "Virtual try-on: the garment picture is warped onto the person's photo, never repainted. "
             "Errors are RFC 9457 problems with stable types; each type's address explains it. "
-            "Photos stay in memory for minutes and are never written to disk."
+            "Photos are kept encrypted for an hour at most, never written to disk, and deleted with all that was made of them on request."
         ),
         license=License(name="MIT", identifier="MIT"),
-        tags=[Tag("Try-ons", "Dress a person."), Tag("Operation", "Health of the service.")],
+        tags=[
+            Tag("Try-ons", "Dress a person."),
+            Tag("Photos", "Keep a photo for many try-ons, and delete it."),
+            Tag("Operation", "Health of the service."),
+        ],
         path="/schema",
         render_plugins=[DocumentationPage(path="/")],
         use_handler_docstrings=True,

@@ -45,7 +45,7 @@ from service.version import muslin_version
 
 MakeEngine = Callable[[Settings], EngineProtocol[Any, Any]]
 
-OUTPUT_FORMATS: dict[str, Encoding] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+OUTPUT_FORMATS: dict[str, Encoding] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif"}
 SOME_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 TUCK_HELP = "tops inside or over what is worn below; auto keeps the wearer's way (auto)"
 

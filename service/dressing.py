@@ -1,34 +1,39 @@
-"""One try-on from uploaded bytes to an encoded picture: cache, read what is new, draw, encode.
+"""One try-on from an order to an encoded picture: look up, read what is new, draw, encode, keep.
 
-The event loop only directs. Codecs run on a few threads, the engine on one, and a request that gives up takes
-its waiting work along.
+The event loop only directs. Codecs and readers run on a few threads, the device on one, and a request that gives up takes its
+waiting work along. Equal orders at the same time are one try-on, here and among all replicas.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic
 
 import msgspec
 
-from models.errors import MuslinError
-from models.images import GARMENT_LONG_SIDE_PX, Encoding, Limits, decode, encode
+from models.errors import CategoryNotSupported
+from models.images import Encoding, encode
 from models.interface import EngineProtocol, Fitting, G, P
-from models.types import Category, Notice, Tuck
-from service.cache import Cache, CacheUnavailable, digest, result_key
-from service.errors import DeadlineExceeded, InputRejected
+from models.types import Category, Tuck
+from service.batching import Admission, Batcher
+from service.callers import ANYBODY, Caller
+from service.errors import DeadlineExceeded, OutfitNotWearable, PhotoNotFound
+from service.flights import Flights
 from service.memory import give_back, settle
-from service.outfits import draw
-from service.readings import Readings
-from service.settings import MEGA, Settings
-from service.worker import Admission, Worker
+from service.outfits import taken_for
+from service.photos import KeptPhoto, Photos, results_owner
+from service.reading import Reader, ReadPhoto, ReadPicture, Stages
+from service.records import GarmentRecord, NoticeRecord, collect
+from service.settings import Settings
+from service.store import StoreUnavailable, digest, key_of
+from service.vault import Vault
+from service.worker import Worker
 
-T = TypeVar("T")
-
-MEDIA_TYPES: Final[dict[Encoding, str]] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+MEDIA_TYPES: Final[dict[Encoding, str]] = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "avif": "image/avif"}
+GPU_BATCH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +47,30 @@ class GarmentUpload:
 class Order:
     """What the client wants."""
 
-    photo: bytes
+    photo: bytes | KeptPhoto
     garments: tuple[GarmentUpload, ...]
     """Inner to outer."""
     tuck: Tuck
     encoding: Encoding
+    caller: Caller = ANYBODY
+    patience_s: float | None = None
+    """The answer is of use for so long; None: the setting."""
 
     def field_of(self, garment: int) -> str:
         """The name of a garment's field in problems and notices."""
         return "garment" if len(self.garments) == 1 else f"garment[{garment}]"
 
 
-class NoticeRecord(msgspec.Struct, frozen=True):
-    """Something to know about the result."""
-
-    code: str
-    """Stable; clients may switch on it."""
-    detail: str
-    """One plain sentence."""
-    about: str
-    """`photo`, `garment` (`garment[1]` in an outfit) or `result`."""
-
-
-class GarmentRecord(msgspec.Struct, frozen=True):
-    """A garment as it was read."""
-
-    category: Category
-    """As it was given, or as it was found from the outline."""
-    confidence: float
-    """0..1."""
-
-
 class Dressed(msgspec.Struct, frozen=True):
-    """A finished try-on, as it is cached. A change to these fields needs a new `cache.KEY_VERSION`."""
+    """A finished try-on, as it is kept. A change to these fields needs a new `store.KEY_VERSION`."""
 
     id: str
+    tenant: str
+    shopper: str | None
     media_type: str
     picture: bytes
+    etag: str
+    """Strong: of exactly these bytes."""
     width: int
     height: int
     confidence: float
@@ -96,43 +88,29 @@ class Answer:
     """RFC 9211."""
 
 
-@dataclass(slots=True)
-class Stages:
-    """Milliseconds by stage, measured where the work runs; stages of the same name add up."""
-
-    begin: float = field(default_factory=time.perf_counter)
-    timings_ms: dict[str, float] = field(default_factory=dict)
-
-    def timed(self, stage: str, work: Callable[[], T]) -> Callable[[], T]:
-        def run() -> T:
-            begin = time.perf_counter()
-            try:
-                return work()
-            finally:
-                self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + 1000 * (time.perf_counter() - begin)
-
-        return run
-
-    def finish(self, inner: dict[str, float] | None = None) -> dict[str, float]:
-        """`inner`: the engine's own stages, parts of `try_on`."""
-        total = 1000 * (time.perf_counter() - self.begin)
-        wait = max(0.0, total - sum(self.timings_ms.values()))
-        return {name: round(ms, 2) for name, ms in {**self.timings_ms, **(inner or {}), "wait": wait, "total": total}.items()}
-
-
 class Dresser(Generic[P, G]):
-    """Answers orders with one engine; owns the threads, but not the engine nor the cache."""
+    """Answers orders with one engine; owns the device's thread, but neither the engine nor the store."""
 
-    def __init__(self, engine: EngineProtocol[P, G], cache: Cache, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: EngineProtocol[P, G],
+        reader: Reader[P, G],
+        photos: Photos[P, G],
+        vault: Vault,
+        settings: Settings,
+        batched: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`batched`: is told the size of every batch."""
         self._engine = engine
-        self._cache = cache
+        self._reader = reader
+        self._photos = photos
+        self._vault = vault
         self._settings = settings
-        self._limits = Limits(max_bytes=int(settings.max_image_mb * MEGA), max_pixels=int(settings.max_image_megapixels * MEGA))
-        self._codecs = Worker("codec", settings.codec_threads)
         self._device = Worker("engine", 1)
-        self._people: Readings[tuple[P, tuple[Notice, ...]]] = Readings(int(settings.person_memory_mb * MEGA), settings.person_ttl_s)
-        self._garments: Readings[tuple[G, tuple[Notice, ...]]] = Readings(int(settings.garment_memory_mb * MEGA), settings.garment_ttl_s)
-        self.admission = Admission(settings.queue_limit)
+        size = settings.batch_size or (1 if engine.device == "cpu" else GPU_BATCH)
+        self.batcher = Batcher(engine, self._device, size, settings.batch_wait_ms / 1000, batched)
+        self.admission = Admission(settings.queue_limit, lanes=max(1, min(settings.reader_threads, 2)))
+        self._flights: Flights[_Flown] = Flights(vault.store)
         self._untidy = False
 
     async def warm_up(self) -> None:
@@ -141,128 +119,169 @@ class Dresser(Generic[P, G]):
 
     async def close(self) -> None:
         """Finishes what runs, drops what waits, and lets the engine close on its own thread."""
+        await self.batcher.close()
         await self._device.run(self._engine.close)
-        for worker in (self._device, self._codecs):
-            await asyncio.to_thread(worker.close)
+        await asyncio.to_thread(self._device.close)
+        await asyncio.to_thread(self._reader.close)
 
     async def tidy(self) -> None:
         """Forgets what has expired, and gives back what the work since the last time has left."""
-        forgotten = self._people.purge() + self._garments.purge()
+        forgotten = self._reader.purge()
         if forgotten or (self._untidy and not self.admission.inside):
             self._untidy = False
             await asyncio.to_thread(give_back)
 
     async def dress(self, order: Order) -> Answer:
-        """Raises InputRejected, OutfitNotWearable, MuslinError, Overloaded, DeadlineExceeded."""
+        """Raises InputRejected, OutfitNotWearable, MuslinError, PhotoExpired, PhotoNotFound, Overloaded, DeadlineExceeded."""
         stages = Stages()
+        patience_s = order.patience_s or self._settings.request_timeout_s
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
-                return await self._dress(order, stages)
+            async with asyncio.timeout(patience_s):
+                return await self._dress(order, stages, asyncio.get_running_loop().time() + patience_s)
         except TimeoutError:
-            raise DeadlineExceeded(f"The try-on was not finished within {self._settings.request_timeout_s:g} seconds.") from None
+            raise DeadlineExceeded(f"The try-on was not finished within {patience_s:g} seconds.") from None
 
-    async def _dress(self, order: Order, stages: Stages) -> Answer:
-        photo_digest, *garment_digests = await self._codecs.run(stages.timed("digest", lambda: _digests(order)))
-        options = [order.tuck.value, order.encoding, *(str(garment.category) for garment in order.garments)]
-        key = result_key([photo_digest, *garment_digests, *options], self._engine.version)
-        cached, cache_status = await self._look_up(key)
+    async def find(self, caller: Caller, result_id: str) -> tuple[Dressed, float] | None:
+        """A result that is still kept, and the seconds it has left. Raises StoreUnavailable."""
+        found = await self._vault.get_record(key_of("result", result_id), Dressed)
+        return found if found is not None and caller.may_see(found[0].tenant, found[0].shopper) else None
+
+    async def _dress(self, order: Order, stages: Stages, deadline: float) -> Answer:
+        work = await self._reader.codecs.run(stages.timed("digest", lambda: self._plan(order)))
+        epoch, cached, cache_status = await self._look_up(work)
         if cached is not None:
             return Answer(cached, stages.finish(), cache_status)
-        with self.admission.enter():
-            self._untidy = True
-            (person, photo_notices), garments = await self._read_all(order, photo_digest, garment_digests, stages)
-            fitting = Fitting(person, tuple(garment for garment, _ in garments), order.tuck)
-            result = await self._device.run(stages.timed("try_on", lambda: draw(self._engine, fitting)))
-            picture = await self._codecs.run(stages.timed("encode", lambda: encode(result.picture, order.encoding)))
+
+        async def look_again() -> _Flown | None:
+            _, found, status = await self._look_up(work)
+            return None if found is None else _Flown(found, {}, status)
+
+        async def compute() -> _Flown:
+            patience_s = deadline - asyncio.get_running_loop().time()
+            kind = "warm" if self._reader.knows_person(work.photo_digest) else "cold"
+            with self.admission.enter(kind, patience_s) as visit:
+                self._untidy = True
+                own = Stages()
+                dressed, inner = await self._draw(order, work, own)
+                visit.worked_s = own.worked_s
+            kept = await self._keep(work, epoch, dressed)
+            return _Flown(dressed, {**own.timings_ms, **inner}, "; stored" if kept else "")
+
+        flown, shared = await self._flights.run(work.result_id, look_again, compute)
+        if isinstance(order.photo, KeptPhoto):
+            await self._check_not_erased(work, epoch)
+        if shared:
+            return Answer(flown.dressed, stages.finish(), f"{cache_status}; collapsed")
+        parts = {stage: ms for stage, ms in flown.timings_ms.items() if stage in stages.timings_ms or stage in OUTER_STAGES}
+        for stage, ms in parts.items():
+            stages.add(stage, ms / 1000)
+        inner = {stage: ms for stage, ms in flown.timings_ms.items() if stage not in parts}
+        return Answer(flown.dressed, stages.finish(inner), f"{cache_status}{flown.status}")
+
+    def _plan(self, order: Order) -> _Work:
+        """Digests of what came in. On a codec's thread: a photo is megabytes."""
+        photo = order.photo.digest if isinstance(order.photo, KeptPhoto) else self._photos.digest(order.caller, order.photo)
+        garments = tuple(digest(garment.picture) for garment in order.garments)
+        options = [order.tuck.value, order.encoding, *(str(garment.category) for garment in order.garments)]
+        shopper = order.caller.shopper or ""
+        result_id = self._vault.secrets.digest("result", order.caller.tenant, shopper, self._engine.version, photo, *garments, *options)
+        return _Work(photo, garments, result_id)
+
+    async def _draw(self, order: Order, work: _Work, stages: Stages) -> tuple[Dressed, dict[str, float]]:
+        read, pictures = await self._read_all(order, work, stages)
+        fitting = Fitting(read.person, tuple(picture.garment for picture in pictures), order.tuck)
+        try:
+            result, device_s = await self.batcher.draw(fitting)
+        except CategoryNotSupported as error:
+            raise OutfitNotWearable(f"{error.detail} {taken_for(fitting.garments)}", field="garment") from error
+        stages.add("try_on", device_s)
+        picture = await self._reader.codecs.run(stages.timed("encode", lambda: encode(result.picture, order.encoding)))
         height, width = result.picture.shape[:2]
+        notices = collect(
+            (
+                ("photo", read.notices, read.person.notices),
+                *((order.field_of(k), p.notices, p.garment.notices) for k, p in enumerate(pictures)),
+            ),
+            result.notices,
+        )
         dressed = Dressed(
-            id=key.rpartition(":")[2],
+            id=work.result_id,
+            tenant=order.caller.tenant,
+            shopper=order.caller.shopper,
             media_type=MEDIA_TYPES[order.encoding],
             picture=picture,
+            etag=f'"{hashlib.sha256(picture).hexdigest()[:32]}"',
             width=width,
             height=height,
             confidence=round(float(result.confidence), 3),
             garments=tuple(GarmentRecord(garment.category, round(float(garment.confidence), 3)) for garment in fitting.garments),
-            notices=_collect(
-                (
-                    ("photo", photo_notices, person.notices),
-                    *((order.field_of(k), notices, garment.notices) for k, (garment, notices) in enumerate(garments)),
-                ),
-                result.notices,
-            ),
+            notices=notices,
         )
-        stored = await self._store(key, dressed)
-        return Answer(dressed, stages.finish(dict(result.timings_ms)), f"{cache_status}{stored}")
+        return dressed, dict(result.timings_ms)
 
-    async def _read_all(
-        self, order: Order, photo_digest: str, garment_digests: Sequence[str], stages: Stages
-    ) -> tuple[tuple[P, tuple[Notice, ...]], list[tuple[G, tuple[Notice, ...]]]]:
-        """Photo and garments side by side: while the engine reads one, the codecs decode the next."""
+    async def _read_all(self, order: Order, work: _Work, stages: Stages) -> tuple[ReadPhoto[P], list[ReadPicture[G]]]:
+        """Photo and garments side by side: while one is read, the codecs decode the next."""
         try:
             async with asyncio.TaskGroup() as group:
-                person = group.create_task(self._read_person(order.photo, photo_digest, stages))
+                if isinstance(order.photo, KeptPhoto):
+                    person = group.create_task(self._photos.person(order.photo, stages))
+                else:
+                    person = group.create_task(self._reader.person(work.photo_digest, order.photo, stages))
                 garments = [
-                    group.create_task(self._read_garment(upload, garment_digest, order.field_of(k), stages))
-                    for k, (upload, garment_digest) in enumerate(zip(order.garments, garment_digests, strict=True))
+                    group.create_task(self._reader.garment(d, upload.picture, upload.category, order.field_of(k), stages))
+                    for k, (upload, d) in enumerate(zip(order.garments, work.garment_digests, strict=True))
                 ]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return person.result(), [garment.result() for garment in garments]
 
-    async def _read_person(self, photo: bytes, photo_digest: str, stages: Stages) -> tuple[P, tuple[Notice, ...]]:
-        async def read() -> tuple[P, tuple[Notice, ...]]:
-            decoded = await self._codecs.run(stages.timed("decode", lambda: decode(photo, self._limits)))
-            person = await self._device.run(stages.timed("read_person", lambda: self._engine.read_person(decoded.picture)))
-            return person, decoded.notices
-
+    async def _look_up(self, work: _Work) -> tuple[int, Dressed | None, str]:
+        """The epoch in which the work begins (see `Store`), what is kept already, and the cache status."""
         try:
-            return await self._people.get(digest(photo_digest, self._engine.version), read)
-        except MuslinError as error:
-            raise InputRejected("photo", error) from error
+            epoch = await self._vault.store.epoch(results_owner(work.photo_digest))
+            found = await self._vault.get_record(key_of("result", work.result_id), Dressed)
+        except StoreUnavailable:
+            return UNKNOWN_EPOCH, None, "muslin; fwd=bypass; detail=unavailable"
+        if found is None:
+            return epoch, None, "muslin; fwd=uri-miss"
+        return epoch, found[0], f"muslin; hit; ttl={found[1]:.0f}"
 
-    async def _read_garment(self, upload: GarmentUpload, garment_digest: str, name: str, stages: Stages) -> tuple[G, tuple[Notice, ...]]:
-        async def read() -> tuple[G, tuple[Notice, ...]]:
-            decoded = await self._codecs.run(stages.timed("decode", lambda: decode(upload.picture, self._limits, GARMENT_LONG_SIDE_PX)))
-            work = stages.timed("read_garment", lambda: self._engine.read_garment(decoded.picture, upload.category, decoded.alpha))
-            return await self._device.run(work), decoded.notices
-
+    async def _keep(self, work: _Work, epoch: int, dressed: Dressed) -> bool:
+        if epoch == UNKNOWN_EPOCH:
+            return False
+        owner, key = results_owner(work.photo_digest), key_of("result", work.result_id)
         try:
-            return await self._garments.get(digest(garment_digest, str(upload.category), self._engine.version), read)
-        except MuslinError as error:
-            raise InputRejected(name, error) from error
+            return await self._vault.put_owned(owner, epoch, key, dressed, self._settings.result_ttl_s)
+        except StoreUnavailable:
+            return False
 
-    async def _look_up(self, key: str) -> tuple[Dressed | None, str]:
+    async def _check_not_erased(self, work: _Work, epoch: int) -> None:
+        """What was under way when its photo was deleted is not shown any more."""
         try:
-            hit = await self._cache.get(key)
-            if hit is not None:
-                return msgspec.msgpack.decode(hit.value, type=Dressed), f"muslin; hit; ttl={hit.ttl_s:.0f}"
-        except CacheUnavailable:
-            return None, "muslin; fwd=bypass; detail=unavailable"
-        except msgspec.DecodeError:
-            pass  # written by another version: as good as none
-        return None, "muslin; fwd=uri-miss"
-
-    async def _store(self, key: str, dressed: Dressed) -> str:
-        try:
-            await self._cache.put(key, msgspec.msgpack.encode(dressed), self._settings.result_ttl_s)
-        except CacheUnavailable:
-            return ""
-        return "; stored"
+            erased = epoch != UNKNOWN_EPOCH and await self._vault.store.epoch(results_owner(work.photo_digest)) != epoch
+        except StoreUnavailable:
+            return
+        if erased:
+            raise PhotoNotFound("The photo was deleted.", field="photo_id")
 
 
-def _digests(order: Order) -> list[str]:
-    return [digest(order.photo), *(digest(garment.picture) for garment in order.garments)]
+UNKNOWN_EPOCH: Final = -1
+"""The store was away when the work began: nothing of it is kept, for nobody knows what was erased meanwhile."""
+OUTER_STAGES: Final = frozenset({"decode", "read_person", "unpack_person", "read_garment", "try_on", "encode"})
+"""The others are parts of `try_on`."""
 
 
-def _collect(inputs: Iterable[tuple[str, Iterable[Notice], Iterable[Notice]]], result: Sequence[Notice]) -> tuple[NoticeRecord, ...]:
-    """Every notice with what it is about.
+@dataclass(frozen=True, slots=True)
+class _Work:
+    photo_digest: str
+    garment_digests: Sequence[str]
+    result_id: str
 
-    inputs: of each part of the request its name, what was said when it was decoded, and when it was read. The result repeats what
-    still holds of the latter: that the legs are cut off does not matter to a top.
-    """
-    told = dict.fromkeys(
-        (notice, about) for about, decoded, read in inputs for notice in (*decoded, *(notice for notice in read if notice in result))
-    )
-    said = {notice for notice, _ in told}
-    told |= dict.fromkeys((notice, "result") for notice in result if notice not in said)
-    return tuple(NoticeRecord(notice.code, notice.detail, about) for notice, about in told)
+
+@dataclass(frozen=True, slots=True)
+class _Flown:
+    """What one of those who wanted the same got for all."""
+
+    dressed: Dressed
+    timings_ms: dict[str, float]
+    status: str

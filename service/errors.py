@@ -6,6 +6,11 @@
     ├── WrongMediaType        unsupported-media-type
     ├── RequestTooLarge       request-too-large
     ├── UploadTimeout         upload-timeout
+    ├── ConsentMissing        consent-missing
+    ├── PhotoNotFound         photo-not-found
+    ├── PhotoExpired          photo-expired
+    ├── ResultNotFound        result-not-found
+    ├── StoreAway             store-unavailable
     ├── OutfitNotWearable     outfit-not-wearable
     ├── Overloaded            overloaded
     └── DeadlineExceeded      deadline-exceeded
@@ -51,6 +56,32 @@ class RequestTooLarge(ServiceError):
 
 class UploadTimeout(ServiceError):
     slug = "upload-timeout"
+
+
+class ConsentMissing(ServiceError):
+    slug = "consent-missing"
+
+
+class PhotoNotFound(ServiceError):
+    """There never was such a photo, it is another's, or it was deleted."""
+
+    slug = "photo-not-found"
+
+
+class PhotoExpired(ServiceError):
+    """It was kept, and is not any more."""
+
+    slug = "photo-expired"
+
+
+class ResultNotFound(ServiceError):
+    slug = "result-not-found"
+
+
+class StoreAway(ServiceError):
+    """Nothing can be kept or deleted just now."""
+
+    slug = "store-unavailable"
 
 
 class Overloaded(ServiceError):

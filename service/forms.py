@@ -168,3 +168,11 @@ def _text(name: str, part: bytearray) -> str:
         return part.decode().strip()
     except UnicodeDecodeError:
         raise InvalidRequest(f"The field {name!r} is not UTF-8 text.", field=name) from None
+
+
+def one(form: Form, name: str) -> str | None:
+    """The text of a field that may come once; None where it is missing or empty. Raises InvalidRequest."""
+    texts = form.texts.get(name, ())
+    if len(texts) > 1:
+        raise InvalidRequest(f"The field {name!r} must come once.", field=name)
+    return texts[0] or None if texts else None

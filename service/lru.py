@@ -67,6 +67,10 @@ class ExpiringLru(Generic[V]):
         self._bytes -= entry.size
         return True
 
+    def clear(self) -> None:
+        self._entries.clear()
+        self._bytes = 0
+
     def purge(self) -> int:
         """Drops what has expired, asked for or not; returns how many."""
         now = self._clock()

@@ -20,6 +20,7 @@ from litestar.types import ExceptionHandlersMap
 from models.errors import MuslinError
 from service.errors import InputRejected, ServiceError, UploadTimeout
 from service.forms import ClientGone
+from service.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,15 @@ PROBLEM_TYPES: Final = {
         ProblemType("several-people", 422, "Several people", "Crop the photo so that one person remains, or nobody else is as large."),
         ProblemType("body-not-visible", 422, "Body not visible", "Shoulders and hips must be in the photo, the arms apart from the trunk."),
         ProblemType("photo-too-small", 422, "Person too small", "Come closer or send a larger photo: the person must be 160 pixels tall."),
+        ProblemType(
+            "consent-missing",
+            422,
+            "Consent missing",
+            "Show the shopper the text at /v1/consent, and send its version as `consent` when they agree.",
+        ),
+        ProblemType("photo-not-found", 404, "No such photo", "Upload the photo, and use the id that comes back."),
+        ProblemType("photo-expired", 410, "Photo not kept any more", "Upload the photo again, or send it with the try-on."),
+        ProblemType("result-not-found", 404, "No such try-on", "Results are kept for an hour at most: ask for the try-on again."),
         # the garment
         ProblemType(
             "garment-not-isolated", 422, "Garment not isolated", "Send the garment alone, laid flat or on a ghost, on a plain ground."
@@ -95,13 +105,14 @@ PROBLEM_TYPES: Final = {
         ProblemType("invalid-request", 400, "Invalid request", "Compare the fields with the documentation at /schema."),
         ProblemType("not-found", 404, "Not found", "Nothing is served here; /schema lists what is."),
         ProblemType("method-not-allowed", 405, "Method not allowed", "The header Allow names the methods of this address."),
-        ProblemType("not-acceptable", 406, "Not acceptable", "Accept image/jpeg, image/png, image/webp or application/json."),
+        ProblemType("not-acceptable", 406, "Not acceptable", "Accept image/jpeg, image/png, image/webp, image/avif or application/json."),
         ProblemType("upload-timeout", 408, "Upload too slow", "The picture did not arrive in time: send a smaller one, or try again."),
         ProblemType("request-too-large", 413, "Request too large", "Send fewer or smaller pictures at once."),
         ProblemType("unsupported-media-type", 415, "Unsupported media type", "Send the form as multipart/form-data."),
         # the service
         ProblemType("internal-error", 500, "Internal error", "This is our fault; trying again may help."),
         ProblemType("asset-unavailable", 503, "Model file unavailable", "The service is not set up completely: run `muslin assets`."),
+        ProblemType("store-unavailable", 503, "Store unavailable", "Nothing was changed: try again after the seconds in Retry-After."),
         ProblemType("overloaded", 503, "Overloaded", "Try again after the seconds in the header Retry-After."),
         ProblemType("deadline-exceeded", 504, "Deadline exceeded", "It took too long: try again, or send a smaller photo."),
     )
@@ -167,6 +178,10 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
             headers["Connection"] = "close"  # RFC 9110, 15.5.9: the rest of the body is not waited for
         return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug, headers)
 
+    def from_store(request: Request[Any, Any, Any], _: StoreUnavailable) -> Response[Problem]:
+        kind = PROBLEM_TYPES["store-unavailable"]
+        return respond(request, _problem(kind, "What is kept cannot be reached just now."), kind.slug, {"Retry-After": "2"})
+
     def from_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
         """Unknown address, wrong method, malformed request."""
         if error.status_code >= 500:
@@ -191,6 +206,7 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
         MuslinError: from_models,
         InputRejected: from_input,
         ServiceError: from_service,
+        StoreUnavailable: from_store,
         ClientGone: from_gone,
         HTTPException: from_framework,
         Exception: from_bug,

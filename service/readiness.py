@@ -10,3 +10,7 @@ class Readiness:
     ready: bool = False
     failure: str | None = None
     """One sentence, when warming up failed."""
+    degraded: str | None = None
+    """One sentence, while the store is away: try-ons that bring their photo still work."""
+    draining: bool = False
+    """Told to stop: what comes is still served, but should go elsewhere."""

@@ -49,8 +49,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_garments: Count = 4
 
     # how much is done at once
-    queue_limit: Count = 16
-    """Try-ons accepted and not yet answered; the next one is told to come back later."""
+    queue_limit: Count = 64
+    """Try-ons accepted and not yet answered; the next one is told to come back later. So is, below it, whoever would wait for longer
+    than they are ready to."""
+    batch_size: Count | None = None
+    """Try-ons drawn together at most; None: 1 on a CPU, where batches bring nothing, else 16."""
+    batch_wait_ms: Annotated[float, Meta(ge=0, le=1000)] = 0
+    """So long a batch waits for company once the device is free."""
+    reader_threads: Count = 2
+    """Threads that read photos and garments, beside the one that draws."""
     upload_memory_mb: Positive = 512
     """Uploads held in memory at the same time, of all requests together."""
     codec_threads: Count = 2
@@ -59,16 +66,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     upload_idle_timeout_s: Positive = 10
     """So long nothing may come: neither the first line of a request nor a piece of its body."""
     request_timeout_s: Positive = 30
-    """From the end of the upload to the answer."""
+    """From the end of the upload to the answer, for a request that does not say itself (header Request-Timeout, in seconds)."""
+    drain_s: Annotated[float, Meta(ge=0, le=300)] = 1
+    """Told to stop, the service says for so long that it is not ready, and still takes what comes; then it ends what is under way."""
 
     # what is remembered
     redis_url: str | None = None
-    """redis:// or rediss:// or unix://; without it results are cached in this process."""
+    """redis:// or rediss:// or unix://, also as REDIS_URL; without it all is kept in this process."""
+    secret: str | None = None
+    """At least 32 random bytes in base64, the same for all replicas: encrypts what is kept and signs receipts. Without it one is
+    made and kept in `data_dir`."""
+    data_dir: str | None = None
+    """Folder of what outlives a restart; None: the user's data folder."""
+    photo_ttl_s: Positive = 3600
+    """How long an uploaded photo and what was read of it are kept."""
+    consent_version: Annotated[str, Meta(pattern=r"^[\w.-]{1,40}$")] = "2026-11"
+    consent_text: Annotated[str, Meta(min_length=1)] = (
+        "My photo is used to show me wearing garments of this shop, and for nothing else. It is kept encrypted for an hour at most, "
+        "is never used to identify me, and I can have it deleted at any time."
+    )
+    """What a shopper agrees to; a new text needs a new version."""
     result_ttl_s: Positive = 3600
     result_cache_mb: Positive = 256
-    """Of the cache in this process; Redis has its own maxmemory."""
+    """Of the store in this process; Redis has its own maxmemory."""
     person_ttl_s: Positive = 900
-    """How long a read photo stays in memory (never anywhere else)."""
+    """How long a read photo stays ready for the next try-on in this process's memory."""
     person_memory_mb: Positive = 1024
     garment_ttl_s: Positive = 86_400
     garment_memory_mb: Positive = 1024
@@ -76,6 +98,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def assets_path(self) -> Path | None:
         return Path(self.assets_dir).expanduser() if self.assets_dir else None
+
+    @property
+    def data_path(self) -> Path:
+        if self.data_dir:
+            return Path(self.data_dir).expanduser()
+        return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "muslin"
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -85,6 +113,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     environment = os.environ if environment is None else environment
     given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    if environment.get("REDIS_URL"):
+        given.setdefault("redis_url", environment["REDIS_URL"])
     for name in given:
         if name not in Settings.__struct_fields__:
             close = difflib.get_close_matches(name, Settings.__struct_fields__, n=1)

@@ -1,14 +1,12 @@
-"""Threads for blocking work, and the bound on how much of it is accepted.
+"""Threads for blocking work, and the bound on the memory of uploads.
 
-One thread a device runs the engine; a few more run the codecs beside it. Work whose request has given up
-leaves the queue before it starts.
+One thread a device draws; a few more read and run the codecs beside it. Work whose request has given up leaves the queue
+before it starts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,38 +30,6 @@ class Worker:
     def close(self) -> None:
         """Waits for what runs; drops what waits."""
         self._threads.shutdown(wait=True, cancel_futures=True)
-
-
-SMOOTHING = 0.2
-"""Weight of the newest try-on in the running mean of their durations."""
-FIRST_GUESS_S = 0.5
-
-
-class Admission:
-    """So many requests inside at once; one more is refused at the door, before any work is done for it."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._inside = 0
-        self._mean_s = FIRST_GUESS_S
-
-    @property
-    def inside(self) -> int:
-        return self._inside
-
-    @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Raises Overloaded, with the seconds after which about half of those inside have left."""
-        if self._inside >= self._limit:
-            wait_s = max(1, math.ceil(self._mean_s / 2))
-            raise Overloaded("The service is busy with others just now; try again in a moment.", retry_after_s=wait_s)
-        self._inside += 1
-        begin = time.monotonic()
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            self._mean_s += SMOOTHING * (time.monotonic() - begin - self._mean_s)
 
 
 class UploadMemory:

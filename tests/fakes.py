@@ -39,7 +39,7 @@ def marked(picture: Picture, error: type[Exception]) -> Picture:
     return picture
 
 
-def _look(picture: Picture) -> None:
+def look(picture: Picture) -> None:
     first = picture[0, 0].tolist()
     if first[:2] == [1, 2] and first[2] < len(MARKS):
         error = MARKS[first[2]]
@@ -97,12 +97,12 @@ class FakeEngine:
 
     def read_person(self, photo: Picture) -> FakePerson:
         self._called("read_person")
-        _look(photo)
+        look(photo)
         return FakePerson(photo, notices=_noted(photo, Notice("several-people", "The largest person was dressed.")))
 
     def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> FakeGarment:
         self._called("read_garment" if alpha is None else "read_garment by alpha")
-        _look(picture)
+        look(picture)
         tall = picture.shape[0] > 2 * picture.shape[1]
         found = category or (Category.LOWER if tall else Category.UPPER)
         notices = _noted(picture, Notice("faint-ground", "The ground is hardly seen."))

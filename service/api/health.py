@@ -15,9 +15,9 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`failed` comes with a sentence that says why."""
+    """`failed` and `degraded` come with a sentence that says why."""
 
-    status: Literal["alive", "ready", "warming-up", "failed"]
+    status: Literal["alive", "ready", "degraded", "warming-up", "draining", "failed"]
     detail: str | None = None
     engine: str | None = None
     """The engine's version, once it is ready."""
@@ -33,10 +33,15 @@ def health(readiness: Readiness, metrics: Metrics, engine_version: str, device: 
     @get(
         "/health/ready",
         summary="May it get traffic?",
-        responses={503: ResponseSpec(Health, generate_examples=False, description="Warming up, or failed.")},
+        responses={503: ResponseSpec(Health, generate_examples=False, description="Warming up, stopping, or failed.")},
     )
     async def ready() -> Response[Health]:
-        """200 once the models are loaded and have run; 503 before."""
+        """200 once the models are loaded and have run; 503 before, and once the service was told to stop. `degraded`, still 200: the
+        store is away; try-ons that bring their photo work, kept photos do not."""
+        if readiness.draining:
+            return Response(Health("draining"), status_code=503, headers=NO_STORE)
+        if readiness.ready and readiness.degraded is not None:
+            return Response(Health("degraded", readiness.degraded, engine_version, device), headers=NO_STORE)
         if readiness.ready:
             return Response(Health("ready", engine=engine_version, device=device), headers=NO_STORE)
         if readiness.failure is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from service.dressing import GarmentRecord, NoticeRecord
+from service.records import GarmentRecord, NoticeRecord
 
 
 class PictureRecord(msgspec.Struct, frozen=True):

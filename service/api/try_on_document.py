@@ -12,12 +12,14 @@ from litestar.openapi.spec import (
     OpenAPIResponse,
     OpenAPIType,
     Operation,
+    Parameter,
     RequestBody,
     Schema,
 )
 from litestar.openapi.spec.enums import OpenAPIFormat
 
 from models.types import Category, Tuck
+from service.api.manners import PATIENCE_MOST_S
 from service.api.records import TryOnRecord
 from service.dressing import MEDIA_TYPES
 from service.problems import documented
@@ -26,14 +28,15 @@ BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 
 FORM = Schema(
     type=OpenAPIType.OBJECT,
-    required=["photo", "garment"],
+    required=["garment"],
     properties={
         "photo": Schema(
             type=OpenAPIType.STRING,
             format=OpenAPIFormat.BINARY,
             description="One person from head to hips at least, facing the camera: JPEG, PNG, WebP, HEIC, AVIF or GIF. Of lower "
-            "garments and dresses as much is shown as the photo has room for.",
+            "garments and dresses as much is shown as the photo has room for. Either this or `photo_id`.",
         ),
+        "photo_id": Schema(type=OpenAPIType.STRING, description="Of a photo that was uploaded to /v1/photos: nothing is read again."),
         "garment": Schema(
             type=OpenAPIType.ARRAY,
             items=BINARY,
@@ -67,7 +70,16 @@ def _text(description: str) -> OpenAPIHeader:
     return OpenAPIHeader(schema=Schema(type=OpenAPIType.STRING), description=description)
 
 
+REQUEST_TIMEOUT = Parameter(
+    name="Request-Timeout",
+    param_in="header",
+    schema=Schema(type=OpenAPIType.NUMBER, exclusive_minimum=0, maximum=PATIENCE_MOST_S),
+    description="Seconds for which the answer is of use. A request that would have to wait for longer is refused at once.",
+)
+
 HEADERS = {
+    "ETag": _text("Of pictures: of exactly these bytes; `GET` with `If-None-Match` answers 304."),
+    "Content-Location": _text("Where the result can be had again while it is kept."),
     "Server-Timing": _text("Milliseconds by stage."),
     "Cache-Status": _text("Whether the result was drawn before (RFC 9211)."),
     "Cache-Control": _text("`private`: the picture shows a person; no shared cache may keep it."),
@@ -87,6 +99,8 @@ PROBLEMS = documented(
     "unsupported-image",
     "broken-image",
     "image-too-small",
+    "photo-not-found",
+    "photo-expired",
     "no-person",
     "several-people",
     "body-not-visible",
@@ -104,20 +118,45 @@ PROBLEMS = documented(
 RESPONSES = {200: ResponseSpec(TryOnRecord, generate_examples=False, description="The person, dressed."), **PROBLEMS}
 
 
+FOUND_RESPONSES = {
+    200: ResponseSpec(TryOnRecord, generate_examples=False, description="The person, dressed."),
+    304: ResponseSpec(None, generate_examples=False, description="It is still what the client has."),
+    **documented("result-not-found", "not-acceptable", "store-unavailable"),
+}
+
+
+@dataclass
+class FoundOperation(Operation):
+    """Adds the pictures beside the JSON record."""
+
+    def __post_init__(self) -> None:
+        tidy_examples(self)
+        _add_pictures(self)
+
+
 @dataclass
 class TryOnOperation(Operation):
-    """Adds the form, and the pictures beside the JSON record."""
+    """Adds the form as well."""
 
     def __post_init__(self) -> None:
         self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=FORM)}, required=True)
-        for response in (self.responses or {}).values():
-            for media in (response.content or {}).values() if isinstance(response, OpenAPIResponse) else ():
-                # Litestar writes the example's id into the document, where the specification has no such field
-                media.examples = {
-                    name: replace(e, id=None) if isinstance(e, Example) else e for name, e in (media.examples or {}).items()
-                } or None
-        success = (self.responses or {})["200"]
-        if isinstance(success, OpenAPIResponse):
-            pictures = {media_type: OpenAPIMediaType(schema=BINARY) for media_type in MEDIA_TYPES.values()}
-            success.content = {**pictures, **(success.content or {})}
-            success.headers = {**HEADERS}
+        self.parameters = [*(self.parameters or ()), REQUEST_TIMEOUT]
+        tidy_examples(self)
+        _add_pictures(self)
+
+
+def tidy_examples(operation: Operation) -> None:
+    """Litestar writes the example's id into the document, where the specification has no such field."""
+    for response in (operation.responses or {}).values():
+        for media in (response.content or {}).values() if isinstance(response, OpenAPIResponse) else ():
+            media.examples = {
+                name: replace(e, id=None) if isinstance(e, Example) else e for name, e in (media.examples or {}).items()
+            } or None
+
+
+def _add_pictures(operation: Operation) -> None:
+    success = (operation.responses or {})["200"]
+    if isinstance(success, OpenAPIResponse):
+        pictures = {media_type: OpenAPIMediaType(schema=BINARY) for media_type in MEDIA_TYPES.values()}
+        success.content = {**pictures, **(success.content or {})}
+        success.headers = {**HEADERS}

@@ -5,28 +5,32 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from litestar import Request, Response, Router, post
+from litestar import Request, Response, Router, get, post
+from litestar.params import FromPath
 
 from models.images import Encoding
 from models.types import Category, Tuck
+from service.api.manners import not_modified, patience
 from service.api.records import PictureRecord, TryOnRecord
-from service.api.try_on_document import RESPONSES, TryOnOperation
+from service.api.try_on_document import FOUND_RESPONSES, RESPONSES, FoundOperation, TryOnOperation
+from service.callers import ANYBODY, Caller
 from service.categories import parse_categories
-from service.dressing import MEDIA_TYPES, Answer, Dresser, GarmentUpload, Order
-from service.errors import InvalidRequest, NotAcceptable
-from service.forms import Form, FormLimits, read_form, while_connected
+from service.dressing import MEDIA_TYPES, Answer, Dressed, Dresser, GarmentUpload, Order
+from service.errors import InvalidRequest, NotAcceptable, ResultNotFound
+from service.forms import Form, FormLimits, one, read_form, while_connected
 from service.metrics import Metrics
 from service.negotiation import best
+from service.photos import KeptPhoto, Photos
 from service.settings import MEGA, Settings
 from service.worker import UploadMemory
 
 FILES = frozenset({"photo", "garment"})
-TEXTS = frozenset({"category", "tuck", "format"})
+TEXTS = frozenset({"photo_id", "category", "tuck", "format"})
 JSON = "application/json"
 ENCODINGS: dict[str, Encoding] = {media_type: encoding for encoding, media_type in MEDIA_TYPES.items()}
 
 
-def try_ons(dresser: Dresser[Any, Any], uploads: UploadMemory, metrics: Metrics, settings: Settings) -> Router:
+def try_ons(dresser: Dresser[Any, Any], photos: Photos[Any, Any], uploads: UploadMemory, metrics: Metrics, settings: Settings) -> Router:
     limits = FormLimits(
         max_bytes=int(settings.max_request_mb * MEGA),
         max_file_bytes=int(settings.max_image_mb * MEGA),
@@ -42,19 +46,51 @@ def try_ons(dresser: Dresser[Any, Any], uploads: UploadMemory, metrics: Metrics,
         A top takes the place of the worn top, a lower garment that of the worn one; a dress, or a top and a lower garment together,
         take the place of both.
 
-        `Accept` chooses the answer: `image/jpeg` (the default), `image/png` or `image/webp` for the picture alone, with what is
-        to be said about it in headers; `application/json` for a record with the picture as a data URI.
+        `Accept` chooses the answer: `image/jpeg` (the default), `image/png`, `image/webp` or `image/avif` for the picture alone, with
+        what is to be said about it in headers; `application/json` for a record with the picture as a data URI.
         """
-        accept = request.headers.get("accept")
+        accept, patience_s, caller = request.headers.get("accept"), patience(request), ANYBODY
         _negotiate(accept, None)  # before the upload: no need to wait for it to refuse
         with uploads.lease() as take:
             form = await read_form(request, FILES, TEXTS, limits, take)
-            encoding, as_record = _negotiate(accept, _one(form, "format"))
-            answer = await while_connected(request, dresser.dress(_order(form, encoding, settings.max_garments)))
-        metrics.dressed(answer.timings_ms, answer.cache_status, answer.dressed.confidence)
-        return _record(answer) if as_record else _picture(answer)
+            encoding, as_record = _negotiate(accept, one(form, "format"))
 
-    return Router("/v1/try-ons", route_handlers=[create_try_on], tags=["Try-ons"])
+            async def dress() -> Answer:
+                photo = await _photo(form, photos, caller)
+                return await dresser.dress(_order(form, photo, encoding, settings.max_garments, caller, patience_s))
+
+            answer = await while_connected(request, dress())
+        metrics.dressed(answer.timings_ms, answer.cache_status, answer.dressed.confidence)
+        headers = _told(answer)
+        return _record(answer.dressed, headers, answer.timings_ms) if as_record else _picture(answer.dressed, headers)
+
+    @get("/{try_on_id:str}", operation_class=FoundOperation, responses=FOUND_RESPONSES, summary="A finished try-on")
+    async def find_try_on(request: Request[Any, Any, Any], try_on_id: FromPath[str]) -> Response[bytes]:
+        """What `POST` gave, as long as it is kept: in the format in which it was made, or as a record."""
+        found = await dresser.find(ANYBODY, try_on_id)
+        if found is None:
+            raise ResultNotFound("There is no such try-on, or it is not kept any more.")
+        dressed, ttl_s = found
+        choice = best(request.headers.get("accept"), [dressed.media_type, JSON])
+        if choice is None:
+            raise NotAcceptable(f"The answer can be {dressed.media_type} or {JSON}; the header Accept allows neither.")
+        headers = {"Cache-Control": "private", "Vary": "Accept", "Cache-Status": f"muslin; hit; ttl={ttl_s:.0f}"}
+        if choice == JSON:
+            return _record(dressed, headers, {})
+        headers["ETag"] = dressed.etag
+        return not_modified(request, dressed.etag, headers) or _picture(dressed, headers)
+
+    return Router("/v1/try-ons", route_handlers=[create_try_on, find_try_on], tags=["Try-ons"])
+
+
+async def _photo(form: Form, photos: Photos[Any, Any], caller: Caller) -> bytes | KeptPhoto:
+    uploaded, photo_id = form.files.get("photo", ()), one(form, "photo_id")
+    if photo_id is not None and not uploaded:
+        return await photos.find_or_expired(caller, photo_id)
+    if len(uploaded) != 1 or photo_id is not None:
+        several = "Send exactly one photo, or the id of one."
+        raise InvalidRequest(several if uploaded else "The photo is missing: send one, or the id of one.", field="photo")
+    return uploaded[0]
 
 
 def _negotiate(accept: str | None, wanted: str | None) -> tuple[Encoding, bool]:
@@ -68,23 +104,23 @@ def _negotiate(accept: str | None, wanted: str | None) -> tuple[Encoding, bool]:
     return ENCODINGS[pictures[0] if choice == JSON else choice], choice == JSON
 
 
-def _order(form: Form, encoding: Encoding, max_garments: int) -> Order:
-    photos, garments = form.files.get("photo", ()), form.files.get("garment", ())
-    if len(photos) != 1:
-        raise InvalidRequest("Send exactly one photo." if photos else "The photo is missing.", field="photo")
+def _order(form: Form, photo: bytes | KeptPhoto, encoding: Encoding, max_garments: int, caller: Caller, patience_s: float | None) -> Order:
+    garments = form.files.get("garment", ())
     if not garments:
         raise InvalidRequest("The garment is missing.", field="garment")
     if len(garments) > max_garments:
         raise InvalidRequest(f"At most {max_garments} garments can be worn at once.", field="garment")
     categories = _categories(form, len(garments))
-    tuck = _one(form, "tuck") or Tuck.AUTO.value
+    tuck = one(form, "tuck") or Tuck.AUTO.value
     if tuck not in set(Tuck):
         raise InvalidRequest(f"The tuck must be one of {', '.join(Tuck)}.", field="tuck")
     return Order(
-        photo=photos[0],
+        photo=photo,
         garments=tuple(GarmentUpload(picture, category) for picture, category in zip(garments, categories, strict=True)),
         tuck=Tuck(tuck),
         encoding=encoding,
+        caller=caller,
+        patience_s=patience_s,
     )
 
 
@@ -96,24 +132,18 @@ def _categories(form: Form, count: int) -> list[Category | None]:
         raise InvalidRequest(str(error), field="category") from None
 
 
-def _one(form: Form, name: str) -> str | None:
-    texts = form.texts.get(name, ())
-    if len(texts) > 1:
-        raise InvalidRequest(f"The field {name!r} must come once.", field=name)
-    return texts[0] or None if texts else None
-
-
-def _headers(answer: Answer) -> dict[str, str]:
+def _told(answer: Answer) -> dict[str, str]:
     return {
         "Cache-Control": "private",
         "Vary": "Accept",
         "Cache-Status": answer.cache_status,
         "Server-Timing": ", ".join(f"{stage};dur={ms:g}" for stage, ms in answer.timings_ms.items()),
+        "ETag": answer.dressed.etag,
+        "Content-Location": f"/v1/try-ons/{answer.dressed.id}",
     }
 
 
-def _record(answer: Answer) -> Response[Any]:
-    dressed = answer.dressed
+def _record(dressed: Dressed, headers: dict[str, str], timings_ms: dict[str, float]) -> Response[Any]:
     record = TryOnRecord(
         id=dressed.id,
         picture=PictureRecord(
@@ -125,14 +155,13 @@ def _record(answer: Answer) -> Response[Any]:
         confidence=dressed.confidence,
         garments=dressed.garments,
         notices=dressed.notices,
-        timings_ms=answer.timings_ms,
+        timings_ms=timings_ms,
     )
-    return Response(record, media_type=JSON, headers=_headers(answer))
+    return Response(record, media_type=JSON, headers={name: value for name, value in headers.items() if name != "ETag"})
 
 
-def _picture(answer: Answer) -> Response[bytes]:
-    dressed = answer.dressed
-    headers = _headers(answer) | {
+def _picture(dressed: Dressed, headers: dict[str, str]) -> Response[bytes]:
+    headers = headers | {
         "Content-Disposition": f'inline; filename="try-on.{ENCODINGS[dressed.media_type]}"',
         "Muslin-Id": dressed.id,
         "Muslin-Confidence": f"{dressed.confidence:.3f}",

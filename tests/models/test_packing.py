@@ -41,14 +41,17 @@ PACKER = Packer((Inner, Outer, Kind, Label), {Outer: ("left_out",)})
 
 
 def outer(points: FloatArray) -> Outer:
-    return Outer((Inner("a", points), Inner("é", points[:0])), Kind.ONE, Label.HAIR, None, torch.arange(6.0).reshape(2, 3), [1, 2], {"x": 1})
+    return Outer(
+        (Inner("a", points), Inner("é", points[:0])), Kind.ONE, Label.HAIR, None, torch.arange(6.0).reshape(2, 3), [1, 2], {"x": 1}
+    )
 
 
 @given(arrays(st.sampled_from([np.float32, np.float64, np.uint8, np.bool_, np.int64]), array_shapes(min_side=0, max_dims=3)))
 def test_arrays_come_back_to_the_bit(array: FloatArray) -> None:
     found = PACKER.unpack(PACKER.pack(Inner("n", array)))
     assert isinstance(found, Inner)
-    assert found.points.dtype == array.dtype and found.points.shape == array.shape
+    assert found.points.dtype == array.dtype
+    assert found.points.shape == array.shape
     assert found.points.tobytes() == array.tobytes()
 
 
@@ -57,7 +60,8 @@ def test_a_tree_comes_back_and_skipped_fields_are_given() -> None:
     found = PACKER.unpack(PACKER.pack(value), {"left_out": {"y": 2}})
     assert isinstance(found, Outer)
     assert (found.kind, found.label, found.weight, found.listed, found.left_out) == (Kind.ONE, Label.HAIR, None, [1, 2], {"y": 2})
-    assert torch.equal(found.tensor, value.tensor) and found.inner[0].name == "a"
+    assert torch.equal(found.tensor, value.tensor)
+    assert found.inner[0].name == "a"
     assert PACKER.unpack(PACKER.pack(value)).left_out == {}
 
 

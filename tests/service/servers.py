@@ -6,12 +6,14 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
 from models.interface import EngineProtocol
@@ -31,6 +33,8 @@ def free_port() -> int:
 def serving(engine: EngineProtocol[Any, Any], settings: Settings | None = None) -> Iterator[str]:
     """The service in a thread; gives its address."""
     settings = settings or Settings()
+    if settings.data_dir is None:
+        settings = msgspec.structs.replace(settings, data_dir=tempfile.mkdtemp(prefix="muslin-test-"))
     app = create_app(settings, engine)
     server = uvicorn.Server(configure(app, settings))
     listener = socket.create_server(("127.0.0.1", 0))

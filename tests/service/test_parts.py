@@ -6,22 +6,30 @@ import asyncio
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.errors import NoPerson
-from models.types import Tuck
-from service.cache import MemoryCache
+from models.interface import Fitting, TryOn
+from models.types import Category, Tuck
+from service.batching import Admission, Batcher
 from service.dressing import Dresser, GarmentUpload, Order
 from service.errors import Overloaded
+from service.memory_store import MemoryStore
 from service.negotiation import best
+from service.photos import Photos
+from service.reading import Reader
 from service.readings import Readings, held_bytes
+from service.secrets import Secrets
 from service.settings import Settings
-from service.worker import Admission, UploadMemory, Worker
-from tests.fakes import FakeEngine
+from service.vault import Vault
+from service.worker import UploadMemory, Worker
+from tests.fakes import FakeEngine, FakeGarment, FakePerson, look, marked
 
 
 @pytest.fixture
@@ -193,7 +201,9 @@ def test_what_work_has_left_is_given_back() -> None:
 async def test_memory_is_given_back_once_after_work(monkeypatch: pytest.MonkeyPatch, photo: bytes, garment: bytes) -> None:
     given: list[bool] = []
     monkeypatch.setattr("service.dressing.give_back", lambda: given.append(True))
-    dresser = Dresser(FakeEngine(), MemoryCache(1_000_000), Settings())
+    engine, settings, vault = FakeEngine(), Settings(), Vault(MemoryStore(1_000_000), Secrets(bytes(32)))
+    reader = Reader(engine, settings)
+    dresser = Dresser(engine, reader, Photos(reader, vault, settings), vault, settings)
     await dresser.tidy()
     assert given == []
     await dresser.dress(Order(photo, (GarmentUpload(garment, None),), Tuck.AUTO, "png"))
@@ -218,17 +228,93 @@ async def test_work_that_is_cancelled_before_its_turn_never_runs() -> None:
     worker.close()
 
 
-def test_admission_refuses_and_recovers() -> None:
+def test_admission_counts_and_recovers() -> None:
     admission = Admission(2)
-    with admission.enter():
-        with admission.enter():
-            with pytest.raises(Overloaded) as refused, admission.enter():
+    with admission.enter("warm"):
+        with admission.enter("warm"):
+            with pytest.raises(Overloaded) as refused, admission.enter("warm"):
                 pass
             assert refused.value.retry_after_s is not None
             assert refused.value.retry_after_s >= 1
-        with admission.enter():
+        with admission.enter("warm"):
             assert admission.inside == 2
     assert admission.inside == 0
+    assert admission.backlog_s == 0
+
+
+def test_nobody_is_let_in_who_would_still_wait_when_they_have_to_go() -> None:
+    admission = Admission(100, lanes=2)
+    for _ in range(5):
+        with admission.enter("cold") as visit:
+            visit.worked_s = 2.0
+    with ExitStack() as inside:
+        for _ in range(3):
+            inside.enter_context(admission.enter("cold", patience_s=10))
+        assert admission.wait_s == pytest.approx(3.0, abs=0.2)
+        with pytest.raises(Overloaded) as refused, admission.enter("cold", patience_s=3):
+            pass
+        assert refused.value.retry_after_s == 2
+        with admission.enter("cold", patience_s=6):
+            assert admission.inside == 4
+    with admission.enter("cold", patience_s=1):  # with nobody before it, it may try
+        assert admission.inside == 1
+
+
+def test_what_fails_teaches_admission_nothing() -> None:
+    admission = Admission(2)
+    with pytest.raises(ValueError, match="x"), admission.enter("warm"):
+        raise ValueError("x")
+    assert admission.costs["warm"].samples == 0
+
+
+def fitting(value: int, error: type[Exception] | None = None) -> Fitting[FakePerson, FakeGarment]:
+    photo = np.full((40, 30, 3), value, np.uint8)
+    return Fitting(FakePerson(photo), (FakeGarment(photo if error is None else marked(photo, error), Category.UPPER),))
+
+
+@dataclass
+class Drawing(FakeEngine):
+    """Fails as a whole where one garment is marked."""
+
+    batches: list[int] = field(default_factory=list)
+
+    def try_on(self, batch: Sequence[Fitting[FakePerson, FakeGarment]]) -> list[TryOn]:
+        self.batches.append(len(batch))
+        for fitting in batch:
+            look(fitting.garments[0].picture)
+        return super().try_on(batch)
+
+
+@pytest.mark.anyio
+async def test_what_waits_for_the_device_is_drawn_together() -> None:
+    gate = threading.Event()
+    engine, device = Drawing(gate=gate), Worker("device")
+    batcher = Batcher(engine, device, size=4)
+    drawing = [asyncio.create_task(batcher.draw(fitting(k))) for k in range(8)]
+    await asyncio.sleep(0.05)
+    drawing[3].cancel()
+    gate.set()
+    results = await asyncio.gather(*drawing, return_exceptions=True)
+    assert [isinstance(r, BaseException) for r in results] == [k == 3 for k in range(8)]
+    assert [int(r[0].picture[0, 0, 0]) for r in results if not isinstance(r, BaseException)] == [0, 1, 2, 4, 5, 6, 7]
+    assert engine.batches[0] == 4  # all that had come when it began
+    assert sum(engine.batches) >= 7
+    await batcher.close()
+    device.close()
+
+
+@pytest.mark.anyio
+async def test_a_failed_batch_answers_each_of_its_members() -> None:
+    engine, device = Drawing(), Worker("device")
+    batcher = Batcher(engine, device, size=8, wait_s=0.05)
+    wanted = [fitting(1), fitting(2, NoPerson), fitting(3), fitting(4, RuntimeError)]
+    results = await asyncio.gather(*(batcher.draw(w) for w in wanted), return_exceptions=True)
+    assert [type(r) for r in results] == [tuple, NoPerson, tuple, RuntimeError]
+    assert engine.batches == [4, 1, 1, 1, 1]
+    again, _ = await batcher.draw(fitting(5))
+    assert int(again.picture[0, 0, 0]) == 5
+    await batcher.close()
+    device.close()
 
 
 def test_upload_memory_is_given_back_whatever_happens() -> None:

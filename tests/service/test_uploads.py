@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from models.images import encode
+from service.secrets import new_secret
 from tests.service.servers import free_port
 from tests.service.test_try_ons import form, post
 
@@ -28,7 +29,7 @@ main(["serve"], lambda settings: FakeEngine())
 def sealed() -> Iterator[httpx.Client]:
     """A service whose largest file may have 0 bytes: writing more kills the process (SIGXFSZ) or fails."""
     port = free_port()
-    environment = os.environ | {"MUSLIN_PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"MUSLIN_PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", "MUSLIN_SECRET": new_secret()}
     command = ["bash", "-c", 'ulimit -f 0; exec "$@"', "sealed", sys.executable, "-c", SERVE]
     with (
         subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE) as process,

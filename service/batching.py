@@ -1,0 +1,180 @@
+"""How much is let in, and how what is in gets drawn: admission by expected wait, and a micro-batcher before the device."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Generic
+
+from models.interface import EngineProtocol, Fitting, G, P, TryOn
+from service.errors import Overloaded
+from service.worker import Worker
+
+SMOOTHING: Final = 0.2
+"""Weight of the newest try-on in the running means of what they cost."""
+FIRST_GUESS_S: Final = 0.3
+LEAST_SAMPLES: Final = 3
+"""Before so many were measured nobody is refused by a guess."""
+
+
+@dataclass(slots=True)
+class Cost:
+    """The running mean of what one kind of request costs, seconds of work."""
+
+    mean_s: float = FIRST_GUESS_S
+    samples: int = 0
+
+    def learn(self, seconds: float) -> None:
+        self.samples += 1
+        weight = max(SMOOTHING, 1 / self.samples)
+        self.mean_s += weight * (seconds - self.mean_s)
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request inside; `worked_s` is to be added to as its work is done."""
+
+    kind: str
+    expected_s: float
+    worked_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Admission:
+    """So many requests inside at once, and nobody who would still wait when they have to go.
+
+    Whoever is not let in is told so before any work is done for them. The wait is what those inside still cost, by the running means
+    of their kind, shared by `lanes` threads.
+    """
+
+    limit: int
+    lanes: int = 1
+    inside: int = 0
+    backlog_s: float = 0.0
+    """Expected work of all inside."""
+    costs: dict[str, Cost] = field(default_factory=dict)
+
+    @property
+    def wait_s(self) -> float:
+        return self.backlog_s / self.lanes
+
+    @contextmanager
+    def enter(self, kind: str, patience_s: float = math.inf) -> Iterator[Visit]:
+        """`kind`: requests of a kind cost alike; `patience_s`: until the deadline. Raises Overloaded with the seconds after which
+        there should be room.
+        """
+        cost = self.costs.setdefault(kind, Cost())
+        ready_s = self.wait_s + cost.mean_s
+        sure = self.inside and cost.samples >= LEAST_SAMPLES
+        if self.inside >= self.limit or (sure and ready_s > patience_s):
+            wait_s = self.wait_s / 2 if self.inside >= self.limit else ready_s - patience_s
+            raise Overloaded(
+                "The service is busy with others just now; try again in a moment.", retry_after_s=max(1, min(60, math.ceil(wait_s)))
+            )
+        visit = Visit(kind, cost.mean_s)
+        self.inside += 1
+        self.backlog_s += visit.expected_s
+        try:
+            yield visit
+            cost.learn(visit.worked_s)  # of those that failed nothing is learned
+        finally:
+            self.inside -= 1
+            self.backlog_s = max(0.0, self.backlog_s - visit.expected_s) if self.inside else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[P, G]):
+    fitting: Fitting[P, G]
+    answer: asyncio.Future[tuple[TryOn, float]]
+
+
+class Batcher(Generic[P, G]):
+    """Draws what waits, `size` at a time, on the device's one thread.
+
+    A batch takes what is there when the device gets free, and waits `wait_s` for more company at most. Whoever has given up is not
+    drawn. When a batch fails each of its members is drawn alone, so that everybody gets their own answer.
+    """
+
+    def __init__(
+        self,
+        engine: EngineProtocol[P, G],
+        device: Worker,
+        size: int,
+        wait_s: float = 0.0,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`told`: is given the size of every batch."""
+        self._engine = engine
+        self._device = device
+        self._size = size
+        self._wait_s = wait_s
+        self._told = told
+        self._queue: deque[_Waiting[P, G]] = deque()
+        self._more = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def depth(self) -> int:
+        """Fittings that wait for the device."""
+        return len(self._queue)
+
+    async def draw(self, fitting: Fitting[P, G]) -> tuple[TryOn, float]:
+        """The picture, and the seconds of the device's time that were its share. Raises what the engine raises."""
+        if self._loop is None or self._loop.done():
+            self._loop = asyncio.ensure_future(self._run())
+        waiting = _Waiting(fitting, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._more.set()
+        return await waiting.answer  # a cancelled caller cancels it: then it is not drawn
+
+    async def close(self) -> None:
+        """What waits is cancelled."""
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        for waiting in self._queue:
+            waiting.answer.cancel()
+        self._queue.clear()
+
+    async def _run(self) -> None:
+        while True:
+            self._more.clear()
+            if not self._queue:
+                await self._more.wait()
+            if self._wait_s and len(self._queue) < self._size:
+                await asyncio.sleep(self._wait_s)
+            members: list[_Waiting[P, G]] = []
+            while self._queue and len(members) < self._size:
+                waiting = self._queue.popleft()
+                if not waiting.answer.done():
+                    members.append(waiting)
+            if members:
+                await self._draw(members)
+
+    async def _draw(self, members: Sequence[_Waiting[P, G]]) -> None:
+        self._told(len(members))
+        try:
+            begin = time.perf_counter()
+            results = await self._device.run(lambda: self._engine.try_on([m.fitting for m in members]))
+            share_s = (time.perf_counter() - begin) / len(members)
+        except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to those who wait)
+            if len(members) == 1:
+                _answer_with(members[0], error)
+                return
+            for member in members:
+                if not member.answer.done():
+                    await self._draw([member])
+            return
+        for member, result in zip(members, results, strict=True):
+            if not member.answer.done():
+                member.answer.set_result((result, share_s))
+
+
+def _answer_with(waiting: _Waiting[P, G], error: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)
