@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, Generic
 
 import msgspec
@@ -20,7 +21,7 @@ from models.interface import EngineProtocol, Fitting, G, P
 from models.types import Category, Tuck
 from service.batching import Admission, Batcher
 from service.callers import ANYBODY, Caller
-from service.errors import DeadlineExceeded, OutfitNotWearable, PhotoNotFound
+from service.errors import DeadlineExceeded, OutfitNotWearable
 from service.flights import Flights
 from service.memory import give_back, settle
 from service.outfits import taken_for
@@ -148,13 +149,12 @@ class Dresser(Generic[P, G]):
 
     async def _dress(self, order: Order, stages: Stages, deadline: float) -> Answer:
         work = await self._reader.codecs.run(stages.timed("digest", lambda: self._plan(order)))
-        epoch, cached, cache_status = await self._look_up(work)
-        if cached is not None:
-            return Answer(cached, stages.finish(), cache_status)
+        epoch = UNKNOWN_EPOCH
 
-        async def look_again() -> _Flown | None:
-            _, found, status = await self._look_up(work)
-            return None if found is None else _Flown(found, {}, status)
+        async def look_up() -> _Flown | None:
+            nonlocal epoch
+            epoch, hit = await self._vault.look(results_owner(work.photo_digest), key_of("result", work.result_id), Dressed)
+            return None if hit is None else _Flown(hit[0], {}, f"muslin; hit; ttl={hit[1]:.0f}")
 
         async def compute() -> _Flown:
             patience_s = deadline - asyncio.get_running_loop().time()
@@ -164,19 +164,18 @@ class Dresser(Generic[P, G]):
                 own = Stages()
                 dressed, inner = await self._draw(order, work, own)
                 visit.worked_s = own.worked_s
+            status = "fwd=bypass; detail=unavailable" if epoch == UNKNOWN_EPOCH else "fwd=uri-miss"
             kept = await self._keep(work, epoch, dressed)
-            return _Flown(dressed, {**own.timings_ms, **inner}, "; stored" if kept else "")
+            return _Flown(dressed, own.timings_ms, f"muslin; {status}{'; stored' if kept else ''}", inner)
 
-        flown, shared = await self._flights.run(work.result_id, look_again, compute)
+        flown, shared = await self._flights.run(work.result_id, look_up, compute)
         if isinstance(order.photo, KeptPhoto):
-            await self._check_not_erased(work, epoch)
+            await self._check_not_erased(order.caller, order.photo)
         if shared:
-            return Answer(flown.dressed, stages.finish(), f"{cache_status}; collapsed")
-        parts = {stage: ms for stage, ms in flown.timings_ms.items() if stage in stages.timings_ms or stage in OUTER_STAGES}
-        for stage, ms in parts.items():
+            return Answer(flown.dressed, stages.finish(), f"{flown.status}; collapsed")
+        for stage, ms in flown.timings_ms.items():
             stages.add(stage, ms / 1000)
-        inner = {stage: ms for stage, ms in flown.timings_ms.items() if stage not in parts}
-        return Answer(flown.dressed, stages.finish(inner), f"{cache_status}{flown.status}")
+        return Answer(flown.dressed, stages.finish(flown.inner_ms), flown.status)
 
     def _plan(self, order: Order) -> _Work:
         """Digests of what came in. On a codec's thread: a photo is megabytes."""
@@ -235,17 +234,6 @@ class Dresser(Generic[P, G]):
             raise failed.exceptions[0] from None
         return person.result(), [garment.result() for garment in garments]
 
-    async def _look_up(self, work: _Work) -> tuple[int, Dressed | None, str]:
-        """The epoch in which the work begins (see `Store`), what is kept already, and the cache status."""
-        try:
-            epoch = await self._vault.store.epoch(results_owner(work.photo_digest))
-            found = await self._vault.get_record(key_of("result", work.result_id), Dressed)
-        except StoreUnavailable:
-            return UNKNOWN_EPOCH, None, "muslin; fwd=bypass; detail=unavailable"
-        if found is None:
-            return epoch, None, "muslin; fwd=uri-miss"
-        return epoch, found[0], f"muslin; hit; ttl={found[1]:.0f}"
-
     async def _keep(self, work: _Work, epoch: int, dressed: Dressed) -> bool:
         if epoch == UNKNOWN_EPOCH:
             return False
@@ -255,20 +243,14 @@ class Dresser(Generic[P, G]):
         except StoreUnavailable:
             return False
 
-    async def _check_not_erased(self, work: _Work, epoch: int) -> None:
+    async def _check_not_erased(self, caller: Caller, photo: KeptPhoto) -> None:
         """What was under way when its photo was deleted is not shown any more."""
-        try:
-            erased = epoch != UNKNOWN_EPOCH and await self._vault.store.epoch(results_owner(work.photo_digest)) != epoch
-        except StoreUnavailable:
-            return
-        if erased:
-            raise PhotoNotFound("The photo was deleted.", field="photo_id")
+        with suppress(StoreUnavailable):
+            await self._photos.find(caller, photo.id)
 
 
 UNKNOWN_EPOCH: Final = -1
 """The store was away when the work began: nothing of it is kept, for nobody knows what was erased meanwhile."""
-OUTER_STAGES: Final = frozenset({"decode", "read_person", "unpack_person", "read_garment", "try_on", "encode"})
-"""The others are parts of `try_on`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,3 +267,6 @@ class _Flown:
     dressed: Dressed
     timings_ms: dict[str, float]
     status: str
+    """RFC 9211."""
+    inner_ms: dict[str, float] = field(default_factory=dict)
+    """The engine's own stages, parts of `try_on`."""

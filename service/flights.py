@@ -78,7 +78,7 @@ class Flights(Generic[V]):
         self._here: Together[tuple[V, bool]] = Together()
 
     async def run(self, key: str, look_up: Callable[[], Awaitable[V | None]], compute: Callable[[], Awaitable[V]]) -> tuple[V, bool]:
-        """What `compute` gives, and whether somebody else had begun it. `look_up`: finds what another process has put."""
+        """What `look_up` finds, else what `compute` gives; and whether somebody else had asked for it before and was waited for."""
         joined = self._here.under_way(key)
         value, elsewhere = await self._here.do(key, lambda: self._among_processes(key, look_up, compute))
         return value, joined or elsewhere
@@ -86,26 +86,27 @@ class Flights(Generic[V]):
     async def _among_processes(
         self, key: str, look_up: Callable[[], Awaitable[V | None]], compute: Callable[[], Awaitable[V]]
     ) -> tuple[V, bool]:
-        if not self._store.shared:
-            return await compute(), False
         lock, token, pause = key_of("flight", key), secrets.token_bytes(8), LOOK_S[0]
-        waited = False
-        while True:
-            try:
-                mine = await self._store.add(lock, token, LEASE_S)
-            except StoreUnavailable:
-                return await compute(), False
-            if not mine or waited:
+        mine = waited = False
+        try:
+            while True:
                 found = await look_up()
                 if found is not None:
-                    if mine:
-                        await self._give_up(lock, token)
-                    return found, True
+                    return found, waited
+                if mine:
+                    return await self._leading(lock, token, compute), False
+                if not self._store.shared:
+                    return await compute(), False
+                mine = await self._store.add(lock, token, LEASE_S)
+                if not mine:  # else it looks once more: somebody may have ended just now
+                    waited = True
+                    await asyncio.sleep(pause)
+                    pause = min(1.5 * pause, LOOK_S[1])
+        except StoreUnavailable:
+            return await compute(), False
+        finally:
             if mine:
-                return await self._leading(lock, token, compute), False
-            waited = True
-            await asyncio.sleep(pause)
-            pause = min(1.5 * pause, LOOK_S[1])
+                await self._give_up(lock, token)
 
     async def _leading(self, lock: str, token: bytes, compute: Callable[[], Awaitable[V]]) -> V:
         keeper = asyncio.ensure_future(self._renew(lock, token))
@@ -113,7 +114,6 @@ class Flights(Generic[V]):
             return await compute()
         finally:
             keeper.cancel()
-            await self._give_up(lock, token)
 
     async def _renew(self, lock: str, token: bytes) -> None:
         while True:

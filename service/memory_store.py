@@ -63,6 +63,9 @@ class MemoryStore:
         found = self._epochs.get(owner)
         return 0 if found is None else found[0]
 
+    async def look(self, owner: str, key: str) -> tuple[int, Hit | None]:
+        return await self.epoch(owner), await self.get(key)
+
     async def put_owned(self, owner: str, epoch: int, key: str, value: bytes, ttl_s: float) -> bool:
         if await self.epoch(owner) != epoch:
             return False

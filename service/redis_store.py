@@ -20,8 +20,9 @@ from service.store import EPOCH_TTL_S, KEY_VERSION, Allowance, Hit, Listener, Ra
 
 logger = logging.getLogger(__name__)
 
-CALL_TIMEOUT_S: Final = 0.3
-"""A GET of 150 kB takes 0.2 ms: a Redis this slow is no help."""
+CALL_TIMEOUT_S: Final = 0.8
+"""A GET of 150 kB takes 0.2 ms: a Redis this slow is no help. Not shorter: it is also how long this process may be too busy to look
+at what has arrived."""
 REST_S: Final = 1.0
 """After a failure Redis is left alone for so long: at most one request in this time waits for a dead server."""
 LISTEN_AGAIN_S: Final = 0.5
@@ -115,6 +116,15 @@ class RedisStore:
         async with self._guard():
             return int(await self._redis.get(key_of("epoch", owner)) or 0)
 
+    async def look(self, owner: str, key: str) -> tuple[int, Hit | None]:
+        async with self._guard():
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.get(key_of("epoch", owner))
+            pipeline.get(key)
+            pipeline.pttl(key)
+            epoch, value, ttl_ms = await pipeline.execute()
+        return int(epoch or 0), None if value is None else Hit(value, max(ttl_ms, 0) / 1000)
+
     async def put_owned(self, owner: str, epoch: int, key: str, value: bytes, ttl_s: float) -> bool:
         async with self._guard():
             return bool(await self._put_owned(keys=[*_places(owner), key], args=[epoch, value, _ms(ttl_s)]))
@@ -178,7 +188,7 @@ class RedisStore:
         if self._clock() < self._resting_until:
             raise StoreUnavailable("Redis did not answer a moment ago.")
         try:
-            async with asyncio.timeout(3 * CALL_TIMEOUT_S):
+            async with asyncio.timeout(1.2 * CALL_TIMEOUT_S):
                 yield
         except (RedisError, OSError, TimeoutError) as error:
             self._resting_until = self._clock() + REST_S

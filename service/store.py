@@ -76,6 +76,10 @@ class Store(Protocol):
 
     async def epoch(self, owner: str) -> int: ...
 
+    async def look(self, owner: str, key: str) -> tuple[int, Hit | None]:
+        """`epoch` and `get` in one."""
+        ...
+
     async def put_owned(self, owner: str, epoch: int, key: str, value: bytes, ttl_s: float) -> bool:
         """Puts what `erase` shall remove; False, and nothing is kept, when the owner's epoch is another one by now."""
         ...

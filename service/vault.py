@@ -22,7 +22,13 @@ class Vault:
 
     async def get(self, key: str) -> Hit | None:
         """None also for what cannot be opened: it was sealed with another secret. Raises StoreUnavailable."""
-        hit = await self.store.get(key)
+        return self._opened(key, await self.store.get(key))
+
+    async def get_record(self, key: str, kind: type[S]) -> tuple[S, float] | None:
+        """The record and the seconds it has left; None also for one of another form."""
+        return self._read(key, await self.store.get(key), kind)
+
+    def _opened(self, key: str, hit: Hit | None) -> Hit | None:
         if hit is None:
             return None
         try:
@@ -30,15 +36,19 @@ class Vault:
         except Unreadable:
             return None
 
-    async def get_record(self, key: str, kind: type[S]) -> tuple[S, float] | None:
-        """The record and the seconds it has left; None also for one of another form."""
-        hit = await self.get(key)
+    def _read(self, key: str, sealed: Hit | None, kind: type[S]) -> tuple[S, float] | None:
+        hit = self._opened(key, sealed)
         if hit is None:
             return None
         try:
             return msgspec.msgpack.decode(hit.value, type=kind), hit.ttl_s
         except (msgspec.DecodeError, msgspec.ValidationError):
             return None
+
+    async def look(self, owner: str, key: str, kind: type[S]) -> tuple[int, tuple[S, float] | None]:
+        """The owner's epoch and the record, in one round trip."""
+        epoch, hit = await self.store.look(owner, key)
+        return epoch, self._read(key, hit, kind)
 
     def sealed(self, key: str, value: bytes | msgspec.Struct) -> bytes:
         return self.secrets.seal(key, value if isinstance(value, bytes) else msgspec.msgpack.encode(value))

@@ -120,7 +120,12 @@ async def test_what_began_before_an_erasure_is_not_kept_after_it(store: Store) -
     await store.erase(owner)
     assert not await store.put_owned(owner, began, key, b"late", 60)
     assert await store.get(key) is None
+    assert await store.look(owner, key) == (1, None)
     assert await store.put_owned(owner, await store.epoch(owner), key, b"new", 60)
+    epoch, hit = await store.look(owner, key)
+    assert epoch == 1
+    assert hit is not None
+    assert hit.value == b"new"
 
 
 async def test_owned_keys_keep_their_own_expiry(store: Store) -> None:
