@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Request, Response
+from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
+from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import License, Tag
@@ -17,15 +19,21 @@ from litestar.types import Message, Scope
 
 from models.errors import MuslinError
 from models.interface import EngineProtocol, G, P
+from service.access import Access, ApiKeys
+from service.api.access import POLICY, caller_of, tokens
+from service.api.garments import garments
 from service.api.health import health
 from service.api.pages import DOCUMENTATION_POLICY, DocumentationPage, pages
 from service.api.photos import photos
 from service.api.samples import Studio, samples
 from service.api.try_ons import try_ons
+from service.catalogue import Catalogue
+from service.database import connect, migrate
 from service.dressing import Dresser
 from service.memory_store import MemoryStore
 from service.metrics import Metrics
 from service.photos import Photos
+from service.pictures import open_pictures
 from service.problems import exception_handlers
 from service.readiness import Readiness
 from service.reading import Reader
@@ -42,6 +50,21 @@ logger = logging.getLogger(__name__)
 PURGE_EVERY_S = 15.0
 """How long a photo may outlive its expiry in memory when nobody asks for anything, and free memory the work it was for."""
 WATCH_EVERY_S = 1.0
+EXPOSED = [
+    "Cache-Status",
+    "Content-Location",
+    "ETag",
+    "Location",
+    "Muslin-Category",
+    "Muslin-Confidence",
+    "Muslin-Id",
+    "Muslin-Notices",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Server-Timing",
+]
+"""Headers that a page of another origin may read."""
 
 
 class Application(Litestar):
@@ -69,14 +92,18 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
     vault = Vault(store, _secrets(settings))
     reader = Reader(engine, settings)
     photos_ = Photos(reader, vault, settings)
+    database = connect(settings)
+    catalogue = Catalogue(reader, database, open_pictures(settings), engine.version)
+    access = Access(ApiKeys(database), store, vault.secrets, settings)
     metrics = Metrics(in_flight=lambda: dresser.admission.inside, queued=lambda: dresser.batcher.depth)
-    dresser = Dresser(engine, reader, photos_, vault, settings, metrics.batched)
+    dresser = Dresser(engine, reader, photos_, catalogue, vault, settings, metrics.batched)
     uploads = UploadMemory(int(settings.upload_memory_mb * MEGA))
     readiness = Readiness()
     studio = Studio()
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await migrate(database)
         photos_.start()
         chores = [asyncio.create_task(chore) for chore in (_warm_up(dresser, readiness), _forget(dresser, store), _watch(store, readiness))]
         try:
@@ -87,6 +114,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
             await asyncio.gather(*chores, return_exceptions=True)
             await dresser.close()
             await store.close()
+            await database.dispose()
             studio.close()
 
     async def count(request: Request[Any, Any, Any]) -> None:
@@ -94,13 +122,17 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
 
     return Application(
         route_handlers=[
-            try_ons(dresser, photos_, uploads, metrics, settings),
-            photos(photos_, vault, uploads, settings),
+            try_ons(dresser, photos_, catalogue, access, uploads, metrics, settings),
+            photos(photos_, access, vault, uploads, settings),
+            garments(catalogue, uploads, settings),
+            tokens(access),
             health(readiness, metrics, engine.version, engine.device),
             samples(studio),
             pages(settings),
         ],
         lifespan=[lifespan],
+        dependencies={"caller": Provide(caller_of(access))},
+        cors_config=_cors(settings),
         exception_handlers=exception_handlers(metrics.answered),
         after_request=_no_foreign_page,
         after_response=count,
@@ -169,11 +201,27 @@ async def _harden(message: Message, scope: Scope) -> None:
     headers = MutableScopeHeaders.from_message(message)
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
+    for name, value in scope.get("state", {}).get(POLICY, {}).items():
+        headers[name] = value
     methods = headers.get("Allow", "").split(", ")
     if "GET" in methods and "HEAD" not in methods:
         headers["Allow"] = ", ".join([*methods, "HEAD"])  # see Application
     if scope["path"].startswith("/schema") and "Content-Security-Policy" not in headers:
         headers["Content-Security-Policy"] = DOCUMENTATION_POLICY
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    """For browsers on the shop's own pages; others are not let read an answer."""
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=origins,
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Accept", "Idempotency-Key", "Prefer", "Request-Timeout", "If-None-Match"],
+        expose_headers=EXPOSED,
+        max_age=600,
+    )
 
 
 def _document() -> OpenAPIConfig:
@@ -189,6 +237,8 @@ def _document() -> OpenAPIConfig:
         tags=[
             Tag("Try-ons", "Dress a person."),
             Tag("Photos", "Keep a photo for many try-ons, and delete it."),
+            Tag("Garments", "The shop's catalogue."),
+            Tag("Access", "Tokens for shoppers' browsers."),
             Tag("Operation", "Health of the service."),
         ],
         path="/schema",

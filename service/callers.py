@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -11,6 +12,10 @@ class Caller:
     """Whose garments, photos and results these are: the one an API key was made for; "" where everything is open."""
     shopper: str | None = None
     """Id of a shopper's token: it sees only what came with it. None for a server with an API key."""
+    quota: int | None = None
+    """Photos and try-ons that the token is good for."""
+    expires: float = math.inf
+    """Unix seconds; of the token."""
 
     def may_see(self, tenant: str, shopper: str | None) -> bool:
         """Whether something of `tenant`, brought by `shopper`, is the caller's business."""

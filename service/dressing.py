@@ -21,6 +21,7 @@ from models.interface import EngineProtocol, Fitting, G, P
 from models.types import Category, Tuck
 from service.batching import Admission, Batcher
 from service.callers import ANYBODY, Caller
+from service.catalogue import Catalogue, Garment
 from service.errors import DeadlineExceeded, OutfitNotWearable
 from service.flights import Flights
 from service.memory import give_back, settle
@@ -29,7 +30,7 @@ from service.photos import KeptPhoto, Photos, results_owner
 from service.reading import Reader, ReadPhoto, ReadPicture, Stages
 from service.records import GarmentRecord, NoticeRecord, collect
 from service.settings import Settings
-from service.store import StoreUnavailable, digest, key_of
+from service.store import StoreUnavailable, key_of
 from service.vault import Vault
 from service.worker import Worker
 
@@ -49,7 +50,7 @@ class Order:
     """What the client wants."""
 
     photo: bytes | KeptPhoto
-    garments: tuple[GarmentUpload, ...]
+    garments: tuple[GarmentUpload | Garment, ...]
     """Inner to outer."""
     tuck: Tuck
     encoding: Encoding
@@ -97,6 +98,7 @@ class Dresser(Generic[P, G]):
         engine: EngineProtocol[P, G],
         reader: Reader[P, G],
         photos: Photos[P, G],
+        catalogue: Catalogue[P, G],
         vault: Vault,
         settings: Settings,
         batched: Callable[[int], None] = lambda _: None,
@@ -105,6 +107,7 @@ class Dresser(Generic[P, G]):
         self._engine = engine
         self._reader = reader
         self._photos = photos
+        self._catalogue = catalogue
         self._vault = vault
         self._settings = settings
         self._device = Worker("engine", 1)
@@ -180,8 +183,9 @@ class Dresser(Generic[P, G]):
     def _plan(self, order: Order) -> _Work:
         """Digests of what came in. On a codec's thread: a photo is megabytes."""
         photo = order.photo.digest if isinstance(order.photo, KeptPhoto) else self._photos.digest(order.caller, order.photo)
-        garments = tuple(digest(garment.picture) for garment in order.garments)
-        options = [order.tuck.value, order.encoding, *(str(garment.category) for garment in order.garments)]
+        garments = tuple(g.picture if isinstance(g, Garment) else hashlib.sha256(g.picture).hexdigest() for g in order.garments)
+        categories = [str(g.asked if isinstance(g, Garment) else g.category) for g in order.garments]
+        options = [order.tuck.value, order.encoding, *categories]
         shopper = order.caller.shopper or ""
         result_id = self._vault.secrets.digest("result", order.caller.tenant, shopper, self._engine.version, photo, *garments, *options)
         return _Work(photo, garments, result_id)
@@ -227,8 +231,12 @@ class Dresser(Generic[P, G]):
                 else:
                     person = group.create_task(self._reader.person(work.photo_digest, order.photo, stages))
                 garments = [
-                    group.create_task(self._reader.garment(d, upload.picture, upload.category, order.field_of(k), stages))
-                    for k, (upload, d) in enumerate(zip(order.garments, work.garment_digests, strict=True))
+                    group.create_task(
+                        self._catalogue.read(garment, order.field_of(k), stages)
+                        if isinstance(garment, Garment)
+                        else self._reader.garment(d, garment.picture, garment.category, order.field_of(k), stages)
+                    )
+                    for k, (garment, d) in enumerate(zip(order.garments, work.garment_digests, strict=True))
                 ]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None

@@ -10,6 +10,11 @@
     ├── PhotoNotFound         photo-not-found
     ├── PhotoExpired          photo-expired
     ├── ResultNotFound        result-not-found
+    ├── GarmentNotFound       garment-not-found
+    ├── CredentialsMissing    credentials-missing
+    ├── NotAllowed            not-allowed
+    ├── TooManyRequests       too-many-requests
+    ├── QuotaSpent            quota-spent
     ├── StoreAway             store-unavailable
     ├── OutfitNotWearable     outfit-not-wearable
     ├── Overloaded            overloaded
@@ -76,6 +81,30 @@ class PhotoExpired(ServiceError):
 
 class ResultNotFound(ServiceError):
     slug = "result-not-found"
+
+
+class GarmentNotFound(ServiceError):
+    slug = "garment-not-found"
+
+
+class CredentialsMissing(ServiceError):
+    """None came, or they are not, or not any more, good for anything."""
+
+    slug = "credentials-missing"
+
+
+class NotAllowed(ServiceError):
+    """The credentials are good, but not for this."""
+
+    slug = "not-allowed"
+
+
+class TooManyRequests(ServiceError):
+    slug = "too-many-requests"
+
+
+class QuotaSpent(ServiceError):
+    slug = "quota-spent"
 
 
 class StoreAway(ServiceError):

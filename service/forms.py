@@ -21,8 +21,8 @@ from service.errors import InvalidRequest, RequestTooLarge, UploadTimeout, Wrong
 
 T = TypeVar("T")
 
-MAX_TEXT_BYTES = 1000
-"""Of a field that is no file: a word or two."""
+MAX_TEXT_BYTES = 8000
+"""Of a field that is no file: a word or two, or a size chart."""
 
 
 class ClientGone(ClientException):
@@ -76,6 +76,20 @@ async def read_form(
         raise InvalidRequest("The form has too many parts, or a part has too many headers.") from None
     except MultipartError:
         raise InvalidRequest("The multipart form is malformed or cut off.") from None
+
+
+async def read_body(request: Request[Any, Any, Any], limits: FormLimits, take: Callable[[int], None]) -> bytes:
+    """A body that is no form. Raises RequestTooLarge, UploadTimeout, and what `take` raises."""
+    if (request.content_length or 0) > limits.max_bytes:
+        raise _too_large(limits)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.timeout_s):
+            async for chunk in _chunks(request, limits, take):
+                body += chunk
+    except TimeoutError:
+        raise UploadTimeout(f"The upload did not end within {limits.timeout_s:g} seconds.") from None
+    return bytes(body)
 
 
 def _too_large(limits: FormLimits) -> RequestTooLarge:

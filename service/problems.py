@@ -18,8 +18,10 @@ from litestar.openapi.spec import Example
 from litestar.types import ExceptionHandlersMap
 
 from models.errors import MuslinError
-from service.errors import InputRejected, ServiceError, UploadTimeout
+from service.database import DatabaseUnavailable
+from service.errors import CredentialsMissing, InputRejected, ServiceError, UploadTimeout
 from service.forms import ClientGone
+from service.pictures import PicturesUnavailable
 from service.store import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -101,6 +103,12 @@ PROBLEM_TYPES: Final = {
             "Not an outfit",
             "Choose one lower garment and one dress at most, and four garments at most; if one was mistaken, say which category it is.",
         ),
+        ProblemType("garment-not-found", 404, "No such garment", "/v1/garments lists what there is."),
+        # who asks
+        ProblemType("credentials-missing", 401, "Credentials missing", "Send an API key or a shopper's token: Authorization: Bearer …"),
+        ProblemType("not-allowed", 403, "Not allowed", "A shopper's token is for photos and try-ons; the rest needs an API key."),
+        ProblemType("too-many-requests", 429, "Too many requests", "Try again after the seconds in the header Retry-After."),
+        ProblemType("quota-spent", 429, "Quota spent", "The shopper's token has no try-ons left: get another one."),
         # the request
         ProblemType("invalid-request", 400, "Invalid request", "Compare the fields with the documentation at /schema."),
         ProblemType("not-found", 404, "Not found", "Nothing is served here; /schema lists what is."),
@@ -174,11 +182,13 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
     def from_service(request: Request[Any, Any, Any], error: ServiceError) -> Response[Problem]:
         errors = () if error.field is None else (FieldError(error.field, error.detail),)
         headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        if isinstance(error, CredentialsMissing):
+            headers["WWW-Authenticate"] = 'Bearer realm="muslin"'
         if isinstance(error, UploadTimeout):
             headers["Connection"] = "close"  # RFC 9110, 15.5.9: the rest of the body is not waited for
         return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug, headers)
 
-    def from_store(request: Request[Any, Any, Any], _: StoreUnavailable) -> Response[Problem]:
+    def from_store(request: Request[Any, Any, Any], _: Exception) -> Response[Problem]:
         kind = PROBLEM_TYPES["store-unavailable"]
         return respond(request, _problem(kind, "What is kept cannot be reached just now."), kind.slug, {"Retry-After": "2"})
 
@@ -207,6 +217,8 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
         InputRejected: from_input,
         ServiceError: from_service,
         StoreUnavailable: from_store,
+        DatabaseUnavailable: from_store,
+        PicturesUnavailable: from_store,
         ClientGone: from_gone,
         HTTPException: from_framework,
         Exception: from_bug,

@@ -62,6 +62,8 @@ class ReadPhoto(Generic[P]):
 class ReadPicture(Generic[G]):
     garment: G
     notices: tuple[Notice, ...]
+    size: tuple[int, int] = (0, 0)
+    """(height, width) px of the picture in its file; of one that was read long ago unknown."""
 
 
 class Reader(Generic[P, G]):
@@ -115,12 +117,37 @@ class Reader(Generic[P, G]):
         async def read() -> ReadPicture[G]:
             decoded = await self.codecs.run(stages.timed("decode", lambda: decode(picture, self._limits, GARMENT_LONG_SIDE_PX)))
             work = stages.timed("read_garment", lambda: self._engine.read_garment(decoded.picture, category, decoded.alpha))
-            return ReadPicture(await self._readers.run(work), decoded.notices)
+            return ReadPicture(await self._readers.run(work), decoded.notices, decoded.size)
 
         try:
             return await self._garments.get(f"{digest}:{category}", read)
         except MuslinError as error:
             raise InputRejected(name, error) from error
+
+    async def kept_garment(
+        self,
+        digest: str,
+        category: Category | None,
+        load: Callable[[], Awaitable[bytes | None]],
+        picture: Callable[[], Awaitable[bytes]],
+        name: str,
+        stages: Stages,
+    ) -> ReadPicture[G]:
+        """Of the catalogue: as it was packed once (`load`), else from its picture. Raises InputRejected."""
+
+        async def read() -> ReadPicture[G]:
+            packed = await load()
+            if packed is None:
+                raise PackingError("Nothing is kept.")
+            return ReadPicture(await self._readers.run(stages.timed("unpack_garment", lambda: self._engine.unpack_garment(packed))), ())
+
+        try:
+            return await self._garments.get(f"{digest}:{category}", read)
+        except PackingError:  # of another version of the engine
+            return await self.garment(digest, await picture(), category, name, stages)
+
+    async def packed_garment(self, garment: G) -> bytes:
+        return await self.codecs.run(lambda: self._engine.pack_garment(garment))
 
     def forget_person(self, digest: str) -> None:
         """Nobody gets it from this process's memory any more."""

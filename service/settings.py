@@ -33,6 +33,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    # who may ask
+    access: Literal["auto", "open", "keys"] = "auto"
+    """keys: API keys and shoppers' tokens; open: anybody; auto: open on the loopback interface only."""
+    rate_per_minute: Count = 600
+    """Requests of one API key, one shopper, or where all is open one address."""
+    token_ttl_s: Annotated[float, Meta(gt=0, le=86_400)] = 1800
+    """Life of a shopper's token that does not say itself; a day at most."""
+    token_quota: Count = 50
+    """Try-ons and photos of a shopper's token that does not say itself."""
+    cors_origins: str = ""
+    """Where browsers may call from: https://shop.example,https://www.shop.example"""
+
     # the engine
     device: Annotated[str, Meta(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     threads: Count = 1
@@ -78,6 +90,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     made and kept in `data_dir`."""
     data_dir: str | None = None
     """Folder of what outlives a restart; None: the user's data folder."""
+    database_url: str | None = None
+    """sqlite:///path or postgresql://…; None: a SQLite file in `data_dir`."""
+    pictures_url: str | None = None
+    """Where garments' pictures are: file://path or s3://bucket/prefix (credentials by AWS_… variables); None: a folder in `data_dir`."""
+    s3_endpoint: str | None = None
+    """Of an S3-compatible store that is not Amazon's."""
     photo_ttl_s: Positive = 3600
     """How long an uploaded photo and what was read of it are kept."""
     consent_version: Annotated[str, Meta(pattern=r"^[\w.-]{1,40}$")] = "2026-11"

@@ -8,12 +8,16 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath
 
-from service.api.try_on_document import BINARY, tidy_examples
-from service.callers import ANYBODY
+from service.access import Access
+from service.api.access import ACCESS_PROBLEMS
+from service.api.documents import PlainOperation, tidy_examples
+from service.api.try_on_document import BINARY
+from service.callers import Caller
 from service.errors import ConsentMissing, InvalidRequest
 from service.forms import FormLimits, one, read_form, while_connected
 from service.photos import Consent, Erasure, KeptPhoto, Photos, rfc3339
@@ -95,6 +99,8 @@ UPLOAD_PROBLEMS = documented(
     "overloaded",
     "asset-unavailable",
     "store-unavailable",
+    "quota-spent",
+    *ACCESS_PROBLEMS,
 )
 
 
@@ -107,13 +113,7 @@ class UploadOperation(Operation):
         tidy_examples(self)
 
 
-@dataclass
-class PhotoOperation(Operation):
-    def __post_init__(self) -> None:
-        tidy_examples(self)
-
-
-def photos(kept: Photos[Any, Any], vault: Vault, uploads: UploadMemory, settings: Settings) -> Router:
+def photos(kept: Photos[Any, Any], access: Access, vault: Vault, uploads: UploadMemory, settings: Settings) -> Router:
     limits = FormLimits(
         max_bytes=int((settings.max_image_mb + 0.1) * MEGA),
         max_file_bytes=int(settings.max_image_mb * MEGA),
@@ -140,7 +140,7 @@ def photos(kept: Photos[Any, Any], vault: Vault, uploads: UploadMemory, settings
         request_max_body_size=None,
         tags=["Photos"],
     )
-    async def keep(request: Request[Any, Any, Any]) -> Response[PhotoRecord]:
+    async def keep(request: Request[Any, Any, Any], caller: NamedDependency[Caller]) -> Response[PhotoRecord]:
         """Reads the person on a photo once, for as many try-ons as they like within the hour.
 
         Kept encrypted, never on disk; `DELETE` removes it and everything that was made of it.
@@ -154,32 +154,33 @@ def photos(kept: Photos[Any, Any], vault: Vault, uploads: UploadMemory, settings
                 raise ConsentMissing(f"What was agreed to is not the current text, version {settings.consent_version}.", field="consent")
             if len(files) != 1:
                 raise InvalidRequest("Send exactly one photo." if files else "The photo is missing.", field="photo")
-            photo = await while_connected(request, kept.keep(ANYBODY, files[0], Stages()))
+            await access.spend(caller)
+            photo = await while_connected(request, kept.keep(caller, files[0], Stages()))
         return Response(_record(photo), headers={**NO_STORE, "Location": f"/v1/photos/{photo.id}"})
 
     @get(
         "/v1/photos/{photo_id:str}",
-        operation_class=PhotoOperation,
-        responses=documented("photo-not-found", "photo-expired", "store-unavailable"),
+        operation_class=PlainOperation,
+        responses=documented("photo-not-found", "photo-expired", "store-unavailable", *ACCESS_PROBLEMS),
         summary="What was seen in a kept photo",
         tags=["Photos"],
     )
-    async def find(photo_id: FromPath[str]) -> Response[PhotoRecord]:
+    async def find(caller: NamedDependency[Caller], photo_id: FromPath[str]) -> Response[PhotoRecord]:
         """Never the photo itself."""
-        return Response(_record(await kept.find(ANYBODY, photo_id)), headers=NO_STORE)
+        return Response(_record(await kept.find(caller, photo_id)), headers=NO_STORE)
 
     @delete(
         "/v1/photos/{photo_id:str}",
         status_code=200,
-        operation_class=PhotoOperation,
-        responses=documented("photo-not-found", "photo-expired", "store-unavailable"),
+        operation_class=PlainOperation,
+        responses=documented("photo-not-found", "photo-expired", "store-unavailable", *ACCESS_PROBLEMS),
         summary="Delete a photo and all that was made of it",
         tags=["Photos"],
     )
-    async def erase(photo_id: FromPath[str]) -> Response[SignedReceipt]:
+    async def erase(caller: NamedDependency[Caller], photo_id: FromPath[str]) -> Response[SignedReceipt]:
         """The photo, what was read of it, and every picture made of it, on all replicas. The receipt proves it; without one nothing is
         certain."""
-        receipt = await kept.erase(ANYBODY, photo_id)
+        receipt = await kept.erase(caller, photo_id)
         signed = SignedReceipt(
             msgspec.json.decode(receipt.document, type=Erasure),
             base64.b64encode(receipt.document).decode(),

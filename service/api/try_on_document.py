@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
-    Example,
     OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -19,6 +18,7 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIFormat
 
 from models.types import Category, Tuck
+from service.api.documents import tidy_examples
 from service.api.manners import PATIENCE_MOST_S
 from service.api.records import TryOnRecord
 from service.dressing import MEDIA_TYPES
@@ -28,7 +28,6 @@ BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 
 FORM = Schema(
     type=OpenAPIType.OBJECT,
-    required=["garment"],
     properties={
         "photo": Schema(
             type=OpenAPIType.STRING,
@@ -43,6 +42,11 @@ FORM = Schema(
             min_items=1,
             description="The garment alone on a plain or transparent ground. Repeat the field for an outfit, inner to outer "
             "(trousers, then the top over them): one lower garment and one dress at most.",
+        ),
+        "garment_id": Schema(
+            type=OpenAPIType.ARRAY,
+            items=Schema(type=OpenAPIType.STRING),
+            description="Of the catalogue (/v1/garments), instead of `garment`; repeated for an outfit, inner to outer.",
         ),
         "category": Schema(
             type=OpenAPIType.ARRAY,
@@ -63,6 +67,26 @@ FORM = Schema(
             description="The picture's format, where `Accept` leaves it open (`*/*`, `image/*`, `application/json`); jpeg by default.",
         ),
     },
+)
+
+
+DATA_URI = Schema(type=OpenAPIType.STRING, description="data:image/…;base64,…")
+JSON_ORDER = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={
+        "photo": DATA_URI,
+        "photo_id": Schema(type=OpenAPIType.STRING),
+        "garments": Schema(type=OpenAPIType.ARRAY, items=DATA_URI, description="Inner to outer."),
+        "garment_ids": Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.STRING), description="Instead of `garments`."),
+        "categories": Schema(
+            type=OpenAPIType.ARRAY,
+            items=Schema(type=OpenAPIType.STRING, enum=["auto", *(category.value for category in Category)]),
+            description="Of `garments`: one for each, or one for all.",
+        ),
+        "tuck": FORM.properties["tuck"] if FORM.properties else Schema(),
+        "format": FORM.properties["format"] if FORM.properties else Schema(),
+    },
+    additional_properties=False,
 )
 
 
@@ -101,6 +125,11 @@ PROBLEMS = documented(
     "image-too-small",
     "photo-not-found",
     "photo-expired",
+    "garment-not-found",
+    "credentials-missing",
+    "too-many-requests",
+    "quota-spent",
+    "store-unavailable",
     "no-person",
     "several-people",
     "body-not-visible",
@@ -121,7 +150,7 @@ RESPONSES = {200: ResponseSpec(TryOnRecord, generate_examples=False, description
 FOUND_RESPONSES = {
     200: ResponseSpec(TryOnRecord, generate_examples=False, description="The person, dressed."),
     304: ResponseSpec(None, generate_examples=False, description="It is still what the client has."),
-    **documented("result-not-found", "not-acceptable", "store-unavailable"),
+    **documented("result-not-found", "not-acceptable", "store-unavailable", "credentials-missing", "too-many-requests"),
 }
 
 
@@ -139,19 +168,11 @@ class TryOnOperation(Operation):
     """Adds the form as well."""
 
     def __post_init__(self) -> None:
-        self.request_body = RequestBody(content={"multipart/form-data": OpenAPIMediaType(schema=FORM)}, required=True)
+        content = {"multipart/form-data": OpenAPIMediaType(schema=FORM), "application/json": OpenAPIMediaType(schema=JSON_ORDER)}
+        self.request_body = RequestBody(content=content, required=True)
         self.parameters = [*(self.parameters or ()), REQUEST_TIMEOUT]
         tidy_examples(self)
         _add_pictures(self)
-
-
-def tidy_examples(operation: Operation) -> None:
-    """Litestar writes the example's id into the document, where the specification has no such field."""
-    for response in (operation.responses or {}).values():
-        for media in (response.content or {}).values() if isinstance(response, OpenAPIResponse) else ():
-            media.examples = {
-                name: replace(e, id=None) if isinstance(e, Example) else e for name, e in (media.examples or {}).items()
-            } or None
 
 
 def _add_pictures(operation: Operation) -> None:

@@ -6,41 +6,49 @@ import base64
 from typing import Any
 
 from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from models.images import Encoding
-from models.types import Category, Tuck
+from service.access import Access
 from service.api.manners import not_modified, patience
+from service.api.orders import FILES, TEXTS, order_of, wish_of_form, wish_of_json
 from service.api.records import PictureRecord, TryOnRecord
 from service.api.try_on_document import FOUND_RESPONSES, RESPONSES, FoundOperation, TryOnOperation
-from service.callers import ANYBODY, Caller
-from service.categories import parse_categories
-from service.dressing import MEDIA_TYPES, Answer, Dressed, Dresser, GarmentUpload, Order
-from service.errors import InvalidRequest, NotAcceptable, ResultNotFound
-from service.forms import Form, FormLimits, one, read_form, while_connected
+from service.callers import Caller
+from service.catalogue import Catalogue
+from service.dressing import MEDIA_TYPES, Answer, Dressed, Dresser
+from service.errors import NotAcceptable, ResultNotFound
+from service.forms import FormLimits, read_body, read_form, while_connected
 from service.metrics import Metrics
 from service.negotiation import best
-from service.photos import KeptPhoto, Photos
+from service.photos import Photos
 from service.settings import MEGA, Settings
 from service.worker import UploadMemory
 
-FILES = frozenset({"photo", "garment"})
-TEXTS = frozenset({"photo_id", "category", "tuck", "format"})
 JSON = "application/json"
 ENCODINGS: dict[str, Encoding] = {media_type: encoding for encoding, media_type in MEDIA_TYPES.items()}
 
 
-def try_ons(dresser: Dresser[Any, Any], photos: Photos[Any, Any], uploads: UploadMemory, metrics: Metrics, settings: Settings) -> Router:
+def try_ons(
+    dresser: Dresser[Any, Any],
+    photos: Photos[Any, Any],
+    catalogue: Catalogue[Any, Any],
+    access: Access,
+    uploads: UploadMemory,
+    metrics: Metrics,
+    settings: Settings,
+) -> Router:
     limits = FormLimits(
         max_bytes=int(settings.max_request_mb * MEGA),
         max_file_bytes=int(settings.max_image_mb * MEGA),
-        max_parts=1 + 2 * settings.max_garments + len(TEXTS),
+        max_parts=1 + 3 * settings.max_garments + len(TEXTS),
         timeout_s=settings.upload_timeout_s,
         idle_timeout_s=settings.upload_idle_timeout_s,
     )
 
     @post("/", status_code=200, operation_class=TryOnOperation, responses=RESPONSES, summary="Try garments on", request_max_body_size=None)
-    async def create_try_on(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def create_try_on(request: Request[Any, Any, Any], caller: NamedDependency[Caller]) -> Response[bytes]:
         """Dresses the person on the photo in one garment, or in an outfit. Nothing outside the edit mask changes.
 
         A top takes the place of the worn top, a lower garment that of the worn one; a dress, or a top and a lower garment together,
@@ -49,15 +57,18 @@ def try_ons(dresser: Dresser[Any, Any], photos: Photos[Any, Any], uploads: Uploa
         `Accept` chooses the answer: `image/jpeg` (the default), `image/png`, `image/webp` or `image/avif` for the picture alone, with
         what is to be said about it in headers; `application/json` for a record with the picture as a data URI.
         """
-        accept, patience_s, caller = request.headers.get("accept"), patience(request), ANYBODY
+        accept, patience_s = request.headers.get("accept"), patience(request)
         _negotiate(accept, None)  # before the upload: no need to wait for it to refuse
         with uploads.lease() as take:
-            form = await read_form(request, FILES, TEXTS, limits, take)
-            encoding, as_record = _negotiate(accept, one(form, "format"))
+            if request.content_type[0] == JSON:
+                wish = wish_of_json(await read_body(request, limits, take), limits, settings.max_garments)
+            else:
+                wish = wish_of_form(await read_form(request, FILES, TEXTS, limits, take), settings.max_garments)
+            encoding, as_record = _negotiate(accept, wish.format)
+            await access.spend(caller)
 
             async def dress() -> Answer:
-                photo = await _photo(form, photos, caller)
-                return await dresser.dress(_order(form, photo, encoding, settings.max_garments, caller, patience_s))
+                return await dresser.dress(await order_of(wish, encoding, caller, patience_s, photos, catalogue))
 
             answer = await while_connected(request, dress())
         metrics.dressed(answer.timings_ms, answer.cache_status, answer.dressed.confidence)
@@ -65,9 +76,9 @@ def try_ons(dresser: Dresser[Any, Any], photos: Photos[Any, Any], uploads: Uploa
         return _record(answer.dressed, headers, answer.timings_ms) if as_record else _picture(answer.dressed, headers)
 
     @get("/{try_on_id:str}", operation_class=FoundOperation, responses=FOUND_RESPONSES, summary="A finished try-on")
-    async def find_try_on(request: Request[Any, Any, Any], try_on_id: FromPath[str]) -> Response[bytes]:
+    async def find_try_on(request: Request[Any, Any, Any], caller: NamedDependency[Caller], try_on_id: FromPath[str]) -> Response[bytes]:
         """What `POST` gave, as long as it is kept: in the format in which it was made, or as a record."""
-        found = await dresser.find(ANYBODY, try_on_id)
+        found = await dresser.find(caller, try_on_id)
         if found is None:
             raise ResultNotFound("There is no such try-on, or it is not kept any more.")
         dressed, ttl_s = found
@@ -83,53 +94,13 @@ def try_ons(dresser: Dresser[Any, Any], photos: Photos[Any, Any], uploads: Uploa
     return Router("/v1/try-ons", route_handlers=[create_try_on, find_try_on], tags=["Try-ons"])
 
 
-async def _photo(form: Form, photos: Photos[Any, Any], caller: Caller) -> bytes | KeptPhoto:
-    uploaded, photo_id = form.files.get("photo", ()), one(form, "photo_id")
-    if photo_id is not None and not uploaded:
-        return await photos.find_or_expired(caller, photo_id)
-    if len(uploaded) != 1 or photo_id is not None:
-        several = "Send exactly one photo, or the id of one."
-        raise InvalidRequest(several if uploaded else "The photo is missing: send one, or the id of one.", field="photo")
-    return uploaded[0]
-
-
 def _negotiate(accept: str | None, wanted: str | None) -> tuple[Encoding, bool]:
     """The picture's encoding and whether the client wants the record: by `Accept` and the field `format`."""
-    if wanted is not None and wanted not in MEDIA_TYPES:
-        raise InvalidRequest(f"The format must be one of {', '.join(MEDIA_TYPES)}.", field="format")
     pictures = [media_type for encoding, media_type in MEDIA_TYPES.items() if wanted in (None, encoding)]
     choice = best(accept, [*pictures, JSON])
     if choice is None:
         raise NotAcceptable(f"The answer can be {', '.join(pictures)} or {JSON}; the header Accept allows none of them.")
     return ENCODINGS[pictures[0] if choice == JSON else choice], choice == JSON
-
-
-def _order(form: Form, photo: bytes | KeptPhoto, encoding: Encoding, max_garments: int, caller: Caller, patience_s: float | None) -> Order:
-    garments = form.files.get("garment", ())
-    if not garments:
-        raise InvalidRequest("The garment is missing.", field="garment")
-    if len(garments) > max_garments:
-        raise InvalidRequest(f"At most {max_garments} garments can be worn at once.", field="garment")
-    categories = _categories(form, len(garments))
-    tuck = one(form, "tuck") or Tuck.AUTO.value
-    if tuck not in set(Tuck):
-        raise InvalidRequest(f"The tuck must be one of {', '.join(Tuck)}.", field="tuck")
-    return Order(
-        photo=photo,
-        garments=tuple(GarmentUpload(picture, category) for picture, category in zip(garments, categories, strict=True)),
-        tuck=Tuck(tuck),
-        encoding=encoding,
-        caller=caller,
-        patience_s=patience_s,
-    )
-
-
-def _categories(form: Form, count: int) -> list[Category | None]:
-    words = [word for text in form.texts.get("category", ()) for word in text.replace(";", ",").split(",")]
-    try:
-        return parse_categories(words, count)
-    except ValueError as error:
-        raise InvalidRequest(str(error), field="category") from None
 
 
 def _told(answer: Answer) -> dict[str, str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -13,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import uvicorn
 
@@ -83,6 +88,64 @@ def redis_server(folder: Path, port: int | None = None) -> Iterator[tuple[str, s
                     break
             time.sleep(0.02)
         yield f"redis://127.0.0.1:{port}/0", process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _postgres_program(name: str) -> str | None:
+    """Debian keeps them off the path."""
+    found = shutil.which(name)
+    if found is None:
+        newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+        found = str(newest[-1]) if newest else None
+    return found
+
+
+@contextlib.contextmanager
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server of our own, under an account that is not root's; gives its URL."""
+    initdb, postgres = _postgres_program("initdb"), _postgres_program("postgres")
+    if initdb is None or postgres is None:
+        raise RuntimeError("No PostgreSQL server is installed: apt-get install postgresql.")
+    with tempfile.TemporaryDirectory(prefix="muslin-postgres-") as folder:  # of pytest's folders only their owner sees the inside
+        account: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            account = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        data, port = f"{folder}/data", free_port()
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": folder}
+        subprocess.run([initdb, "-D", data, "-U", "muslin", "-A", "trust", "-E", "UTF8", "--no-sync"], check=True, **quiet, **account)
+        command = [postgres, "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+        process = subprocess.Popen([*command, "-c", "fsync=off"], stderr=subprocess.DEVNULL, **quiet, **account)
+        try:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline and not _listens(port):
+                time.sleep(0.05)
+            yield f"postgresql://muslin@127.0.0.1:{port}/postgres"
+        finally:
+            process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+            process.wait(20)
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def s3_server() -> Iterator[str]:
+    """moto's S3, with a bucket named pictures; gives its endpoint."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not _listens(port):
+            time.sleep(0.1)
+        httpx.put(f"http://127.0.0.1:{port}/pictures").raise_for_status()
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()

@@ -13,16 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from obstore.store import MemoryStore as PictureStore
 
 from models.errors import NoPerson
 from models.interface import Fitting, TryOn
 from models.types import Category, Tuck
 from service.batching import Admission, Batcher
+from service.catalogue import Catalogue
+from service.database import connect
 from service.dressing import Dresser, GarmentUpload, Order
 from service.errors import Overloaded
 from service.memory_store import MemoryStore
 from service.negotiation import best
 from service.photos import Photos
+from service.pictures import Pictures
 from service.reading import Reader
 from service.readings import Readings, held_bytes
 from service.secrets import Secrets
@@ -203,7 +207,8 @@ async def test_memory_is_given_back_once_after_work(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("service.dressing.give_back", lambda: given.append(True))
     engine, settings, vault = FakeEngine(), Settings(), Vault(MemoryStore(1_000_000), Secrets(bytes(32)))
     reader = Reader(engine, settings)
-    dresser = Dresser(engine, reader, Photos(reader, vault, settings), vault, settings)
+    catalogue = Catalogue(reader, connect(Settings(database_url="sqlite://")), Pictures(PictureStore()), "1")
+    dresser = Dresser(engine, reader, Photos(reader, vault, settings), catalogue, vault, settings)
     await dresser.tidy()
     assert given == []
     await dresser.dress(Order(photo, (GarmentUpload(garment, None),), Tuck.AUTO, "png"))

@@ -1,0 +1,1 @@
+"""Alembic's migrations of `service.tables`; `service.database` runs them at start."""
