@@ -112,6 +112,11 @@ def _unavailable(error: Exception) -> DatabaseUnavailable:
     return DatabaseUnavailable(f"The database cannot be used: {type(error).__name__}.")
 
 
+def is_open(settings: Settings) -> bool:
+    """By itself on the loopback interface only."""
+    return settings.access == "open" or (settings.access == "auto" and settings.host in LOOPBACK)
+
+
 @dataclass(frozen=True, slots=True)
 class Issued:
     token: str
@@ -133,8 +138,7 @@ class Access:
     @property
     def is_open(self) -> bool:
         """Whether anybody may ask for anything."""
-        mode = self._settings.access
-        return mode == "open" or (mode == "auto" and self._settings.host in LOOPBACK)
+        return is_open(self._settings)
 
     async def identify(self, authorization: str | None) -> Caller:
         """Raises CredentialsMissing, DatabaseUnavailable."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders
+from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
@@ -131,6 +131,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
             pages(settings),
         ],
         lifespan=[lifespan],
+        state=State({"readiness": readiness}),
         dependencies={"caller": Provide(caller_of(access))},
         cors_config=_cors(settings),
         exception_handlers=exception_handlers(metrics.answered),

@@ -7,15 +7,19 @@ Exit codes: 0 all went well; 1 some cases of a batch failed (each has its report
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
+import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -43,6 +47,10 @@ from service.outfits import draw
 from service.settings import Settings, SettingsError, read_settings
 from service.version import muslin_version
 
+if TYPE_CHECKING:
+    from service.access import ApiKeys
+
+T = TypeVar("T")
 MakeEngine = Callable[[Settings], EngineProtocol[Any, Any]]
 
 OUTPUT_FORMATS: dict[str, Encoding] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif"}
@@ -123,6 +131,18 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--explain", action="store_true", help="write how each picture came about")
     batch.set_defaults(run=_batch)
 
+    keys = commands.add_parser("keys", help="API keys for servers that call the service")
+    what = keys.add_subparsers(required=True, metavar="WHAT")
+    create = what.add_parser("create", help="make a key; it is shown once")
+    create.add_argument("name", help="what it is for, such as the shop's name")
+    create.add_argument("--tenant", help="keys of one tenant share garments and photos (a tenant of its own)")
+    create.set_defaults(run=_create_key)
+    what.add_parser("list", help="all keys, without the keys themselves").set_defaults(run=_list_keys)
+    revoke = what.add_parser("revoke", help="end a key; within seconds nothing accepts it")
+    revoke.add_argument("id", help="as `muslin keys list` shows it")
+    revoke.set_defaults(run=_revoke_key)
+    what.add_parser("secret", help="make a value for MUSLIN_SECRET").set_defaults(run=_new_secret)
+
     assets = commands.add_parser("assets", help="fetch and verify MediaPipe's model files")
     assets.add_argument("--multiclass", action="store_true", help="the six-class segmenter too (needs MUSLIN_MODEL_STORE_URL)")
     assets.set_defaults(run=_assets)
@@ -141,13 +161,15 @@ def _serve(options: argparse.Namespace, settings: Settings, engine: MakeEngine) 
 
     host = settings.host if options.host is None else options.host
     port = settings.port if options.port is None else options.port
+    settings = msgspec.structs.replace(settings, host=host, port=port)  # who may ask depends on where it listens
     with suppress(KeyboardInterrupt):  # the usual way to stop it, and no failure
-        serve(host, port, settings, engine, announce=_announce)
+        serve(settings, engine, announce=_announce)
     return 0
 
 
-def _announce(address: str) -> None:
-    print(f"Muslin loads its models and is at {address} in a moment (the API at {address}/schema). Ctrl-C stops it.", file=sys.stderr)
+def _announce(address: str, is_open: bool) -> None:
+    who = "Open to everybody who reaches it: no keys are asked for." if is_open else "API keys are asked for: `muslin keys create NAME`."
+    print(f"Muslin loads its models and is at {address} in a moment (the API at {address}/schema). {who} Ctrl-C stops it.", file=sys.stderr)
 
 
 def _try_on(options: argparse.Namespace, settings: Settings, engine: MakeEngine) -> int:
@@ -218,6 +240,52 @@ def _assets(options: argparse.Namespace, settings: Settings, _: MakeEngine) -> i
         if path is not None:
             print(path)
     return 0
+
+
+def _create_key(options: argparse.Namespace, settings: Settings, _: MakeEngine) -> int:
+    made, key = _with_keys(settings, lambda keys: keys.create(options.name, options.tenant or f"tenant_{os.urandom(8).hex()}"))
+    print(f"{made.id} of {made.tenant}. The key is shown this once:", file=sys.stderr)
+    print(key)
+    return 0
+
+
+def _list_keys(_: argparse.Namespace, settings: Settings, __: MakeEngine) -> int:
+    for key in _with_keys(settings, lambda keys: keys.all()):
+        made = datetime.fromtimestamp(key.created, UTC).isoformat(timespec="seconds")
+        print(key.id, key.tenant, made, "revoked" if key.revoked else "good", key.name, sep="\t")
+    return 0
+
+
+def _revoke_key(options: argparse.Namespace, settings: Settings, _: MakeEngine) -> int:
+    if not _with_keys(settings, lambda keys: keys.revoke(options.id)):
+        raise CommandError(f"{options.id}: there is no such key, or it was revoked before.")
+    return 0
+
+
+def _new_secret(_: argparse.Namespace, __: Settings, ___: MakeEngine) -> int:
+    from service.secrets import new_secret  # noqa: PLC0415 (the other commands need none)
+
+    print(new_secret())
+    return 0
+
+
+def _with_keys(settings: Settings, work: Callable[[ApiKeys], Coroutine[Any, Any, T]]) -> T:
+    """Does something with the keys in the database."""
+    from service.access import ApiKeys  # noqa: PLC0415 (the other commands need no database)
+    from service.database import DatabaseUnavailable, connect, migrate  # noqa: PLC0415
+
+    async def run() -> T:
+        database = connect(settings)
+        try:
+            await migrate(database)
+            return await work(ApiKeys(database))
+        finally:
+            await database.dispose()
+
+    try:
+        return asyncio.run(run())
+    except DatabaseUnavailable as error:
+        raise CommandError(str(error)) from None
 
 
 def fetch_assets(settings: Settings, *, multiclass: bool = False) -> PersonAssets:

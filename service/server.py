@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
+import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -13,7 +16,9 @@ from litestar import Litestar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from models.interface import EngineProtocol
+from service.access import is_open
 from service.app import create_app
+from service.readiness import Readiness
 from service.settings import Settings, SettingsError
 
 BACKLOG = 256
@@ -71,25 +76,38 @@ def _patient(head_s: float, message_s: float) -> type[HttpToolsProtocol]:
     return Patient
 
 
-def serve(
-    host: str,
-    port: int,
-    settings: Settings,
-    make_engine: Callable[[Settings], EngineProtocol[Any, Any]],
-    announce: Callable[[str], None],
-) -> None:
-    """Serves until it is told to stop; `announce` is given the address once it is taken.
+class Server(uvicorn.Server):
+    """Told to stop by SIGTERM, it says that it is not ready, takes for `drain_s` what balancers still send, and then ends what is under
+    way. Ctrl-C stops it without waiting for balancers; a second signal at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, readiness: Readiness, drain_s: float) -> None:
+        super().__init__(config)
+        self._readiness = readiness
+        self._drain_s = drain_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM or self._readiness.draining or not self._drain_s:
+            super().handle_exit(sig, frame)
+            return
+        self._readiness.draining = True
+        threading.Timer(self._drain_s, super().handle_exit, (sig, frame)).start()
+
+
+def serve(settings: Settings, make_engine: Callable[[Settings], EngineProtocol[Any, Any]], announce: Callable[[str, bool], None]) -> None:
+    """Serves until it is told to stop; `announce` is given the address once it is taken, and whether anybody may ask.
 
     Raises SettingsError when the address cannot be had, AssetError when the models cannot.
     """
-    listener = _listen(host, port)
+    listener = _listen(settings.host, settings.port)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     for quiet in ("uvicorn.error", "asyncio"):
         logging.getLogger(quiet).setLevel(max(logging.WARNING, logging.getLogger().level))
     shown, at = listener.getsockname()[:2]
     address = f"http://[{shown}]:{at}" if ":" in shown else f"http://{shown}:{at}"
-    announce(address)
-    uvicorn.Server(configure(create_app(settings, make_engine(settings)), settings)).run(sockets=[listener])
+    announce(address, is_open(settings))
+    app = create_app(settings, make_engine(settings))
+    Server(configure(app, settings), app.state.readiness, settings.drain_s).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
