@@ -18,6 +18,7 @@ from models.compose.front import CLOTH_CATCHES
 from models.compose.plate import Plate
 from models.compose.remove import ARM_FROM
 from models.compose.trim import torso_zone, trim
+from models.drape.targets import GOES_ON
 from models.types import FloatArray, Picture
 
 TORSO_ROUND = 0.10
@@ -42,6 +43,9 @@ SLEEVE_FLARE = (0.05, 0.3)
 """From this place on the arm on a sleeve may stand off the silhouette, by so many units for each place (0..2) further."""
 TRIM = 0.03
 """What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
+LEAVES = (-0.4, -0.25)
+"""A sleeve that goes on past the worn one leaves its silhouette before its end: it is not trimmed from there on (places on the
+arm from the worn sleeve's end), fading out."""
 TRIM_TO = (0.1, 0.3)
 """Trimming ends between these places on the legs (0 hip joint, 1 knee)."""
 BAND_AT_WAIST, BAND_FADE = 0.16, 0.04
@@ -103,6 +107,8 @@ class Scene:
     ground: Tensor
     lower: Tensor
     clothed: Tensor
+    arm_side: Tensor
+    worn_end: Tensor
     away: Tensor
     leg_side: Tensor
     leg_place: Tensor
@@ -139,6 +145,8 @@ class Scene:
             ground=planes(plate.ground),
             lower=planes(plate.lower),
             clothed=planes(plate.clothed),
+            arm_side=planes(plate.arm_side),
+            worn_end=planes(plate.worn_end),
             away=planes(plate.away),
             leg_side=planes(plate.leg_side),
             leg_place=planes(plate.leg_place),
@@ -298,7 +306,7 @@ def blend(
     # a hand lies before the other arm's sleeve, and before its own from its end on
     ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
-    sleeves = (1 - legs.lower[:, None, None, None]) * scene.clothed
+    sleeves = (1 - legs.lower[:, None, None, None]) * scene.clothed * (1 - _leaves(scene, sleeve_end))
     # at its head a sleeve lies on the shoulder, bare or not, and stands off more and more from there on
     flare = (scene.arm_place.amin(1, keepdim=True) - SLEEVE_FLARE[0]).clamp_min(0) * SLEEVE_FLARE[1] * unit_px
     off_arm = (flare - scene.away + FLARE_LEAST_PX).clamp(0, 1).maximum(legs.lower[:, None, None, None])
@@ -338,6 +346,14 @@ def blend(
     edit = (scene.removed > 0) | scene.edited | (alpha > VISIBLE) | (shadows > 2 * VISIBLE)
     picture = torch.where(edit, result, photo).round().clamp(0, 255).to(torch.uint8)
     return Blend(picture=picture, alpha=alpha * edit, edit=edit)
+
+
+def _leaves(scene: Scene, sleeve_end: Tensor) -> Tensor:
+    """(B, 1, H, W) 0..1 where a sleeve that ends at `sleeve_end` (B, 2) past the worn one has left the worn one's silhouette."""
+    right = scene.arm_side > 0.5
+    place, end = (torch.where(right, pair[:, 1:], pair[:, :1]) for pair in (scene.arm_place, sleeve_end[:, :, None, None]))
+    goes_on = ((end - scene.worn_end - GOES_ON[0]) / (GOES_ON[1] - GOES_ON[0])).clamp(0, 1)
+    return goes_on * ((place - scene.worn_end - LEAVES[0]) / (LEAVES[1] - LEAVES[0])).clamp(0, 1)
 
 
 def _apart(scene: Scene, legs: Legs) -> Tensor:

@@ -74,6 +74,10 @@ class Plate:
     """0..1 the worn lower garment where it stays: a tucked top ends at its edge; 0 elsewhere."""
     clothed: FloatArray
     """0..1 on and close to the worn clothes."""
+    arm_side: FloatArray
+    """1 where the right arm's bones are nearer, else 0."""
+    worn_end: FloatArray
+    """Place on the nearer arm where the worn sleeve ends, 0 without sleeve."""
     away: FloatArray
     """px from the silhouette into the background; 0 on the person."""
     leg_side: FloatArray
@@ -133,6 +137,8 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         away=np.asarray(cv2.distanceTransform((ground > 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5), np.float32),
         lower=(steep(_smooth(q[Label.LOWER], BAND_SMOOTH * body.unit_px)) * (not off.bottom)).astype(np.float32),
         clothed=_near_cloth(q[Label.UPPER] + q[Label.LOWER], CLOTH_NEAR * body.unit_px) * on_sleeve * has_sleeve,
+        arm_side=np.asarray(where.reach[1] < where.reach[0], np.float32),
+        worn_end=np.where(where.reach[1] < where.reach[0], body.arms[1].sleeve_end, body.arms[0].sleeve_end).astype(np.float32),
         leg_side=np.asarray(where.leg_reach[1] < where.leg_reach[0], np.float32),
         leg_place=np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0]).astype(np.float32),
     )

@@ -42,6 +42,8 @@ SEAM_TIP_PX = 3
 FORWARD_SHARE, FORWARD_LENGTH = 0.8, 0.08
 """A sleeve's inner edge runs with the outer one over at least this share of it, or is replaced by so short a piece of it."""
 BACK_RIM_PX = 4
+ARMHOLE_ROWS = 0.34
+"""The rows of a sleeve's first so much slant along the armhole: there it is as wide as its widest row."""
 COLLAR_LEAST = 0.14
 """Height of the strip above the neck points that is carried along, in armpit widths: holds the back of the collar."""
 
@@ -68,6 +70,8 @@ class Measures:
     """(B, 2, 2) offset from neck point to collar top, x outward, y upward."""
     sleeve: Tensor
     """(B, 2, 3) lengths of the outer and the inner edge and the width of the cuff; 0 without sleeves."""
+    sleeve_half: Tensor
+    """(B, SLEEVE_ROWS + 1) half widths of a flat sleeve from the armhole to the cuff, of both sleeves together's mean; 0 without."""
     sleeve_reach: Tensor
     """(B,) straight distance from shoulder tip to cuff, of both sleeves together's mean, in armpit widths."""
     sleeved: Tensor
@@ -259,6 +263,18 @@ def _arc(curve: FloatArray) -> float:
     return float(np.linalg.norm(np.diff(curve, axis=0), axis=1).sum())
 
 
+def _sleeve_half(outer: FloatArray, inner: FloatArray) -> FloatArray:
+    """(SLEEVE_ROWS + 1,) half widths across a sleeve that lies flat between its `outer` and `inner` edge (N, 2)."""
+    upper, lower = resample(outer, SLEEVE_ROWS + 1), resample(inner, SLEEVE_ROWS + 1)
+    along = (upper[-1] + lower[-1]) - (upper[0] + lower[0])
+    along = along / max(float(np.linalg.norm(along)), 1e-3)
+    row = upper - lower
+    half = np.abs(row[:, 0] * along[1] - row[:, 1] * along[0]) / 2
+    first = round(ARMHOLE_ROWS * SLEEVE_ROWS)
+    half[:first] = half[: first + 1].max()
+    return np.asarray(half, np.float32)
+
+
 def _measures(marks: UpperLandmarks, mask: BoolArray, width: float, device: torch.device) -> Measures:
     def one(value: object) -> Tensor:
         return torch.as_tensor(np.asarray(value, np.float32), device=device)[None]
@@ -266,10 +282,12 @@ def _measures(marks: UpperLandmarks, mask: BoolArray, width: float, device: torc
     side = _side(marks)
     middle = side.mean(0)
     sleeve, reach = np.zeros((2, 3), np.float32), 0.0
+    half = np.zeros(SLEEVE_ROWS + 1, np.float32)
     if marks.sleeves is not None:
         for k, s in enumerate(marks.sleeves):
             sleeve[k] = (_arc(s.outer), _arc(s.inner), np.linalg.norm(s.outer[-1] - s.inner[-1]))
             reach += float(np.linalg.norm(s.outer[-1] - marks.shoulder[k])) / width / 2
+            half += _sleeve_half(s.outer, s.inner) / 2
     collar = _collar_offset(marks, width)
     return Measures(
         armpit=one(width),
@@ -281,6 +299,7 @@ def _measures(marks: UpperLandmarks, mask: BoolArray, width: float, device: torc
         full_length=one(_arc(np.concatenate([marks.neck.mean(0)[None], middle]))),
         collar=one(collar * [[-1, -1], [1, -1]]),
         sleeve=one(sleeve),
+        sleeve_half=one(half),
         sleeve_reach=one(reach),
         sleeved=one(float(marks.sleeves is not None)),
         straps=one(float(marks.straps)),

@@ -63,12 +63,23 @@ SNAP_FROM = 0.12
 ARM_EASE = 1.06
 CUFF_EASE = (0.10, 1.4, 0.4)
 """Most a sleeve stands off the arm, and how that is shared by its outer and inner edge."""
+FLAT_ROUND = 0.95
+"""A sleeve on an arm is this much as wide as it is lying flat."""
+FLAT_SLACK, FLAT_FADE = 0.10, 0.03
+"""With all its slack on one side a sleeve reaches from the bone as far as its flat width less the arm's other half: what the
+silhouette has more than the first, no sleeve of this width had; it is kept in full from the second less on."""
 SLEEVE_TOP = 0.14
 """Half width of a sleeve at its top."""
 SLEEVE_HEAD = 0.05
 """The sleeve's outer edge runs round the shoulder in a quarter ellipse that ends this far below the joint."""
 OUTLINE_NEAR, OUTLINE_EASE = 0.18, 0.04
 """A sleeve's edge keeps to the silhouette when that is within the first of it, and stands off it by at most the second."""
+OUTLINE_FREE = 0.3
+"""... and by this much more (units) for each place (0..2) on the arm past the worn sleeve's end."""
+GOES_ON, OUTLINE_LEFT = (0.1, 0.3), 0.4
+"""A sleeve that ends so much (places on the arm) past the worn one leaves the worn one's silhouette over the second before its end."""
+ARM_FULL_PAST = 0.15
+"""From so much (places on the arm) past the worn sleeve's end the silhouette is the bare arm's for sure."""
 TUCK_FROM = -0.32
 """A top that would end less than this below the waist line (negative: above it) is drawn down to it when tucked."""
 HEM_SNAP = 0.48
@@ -324,6 +335,27 @@ def _sleeve_length(
     return torch.where(near, worn, length), cover, outer, inner
 
 
+def _on_outline(frame: Frame, own: Tensor, worn: Tensor, bare: Tensor, most: Tensor, place: Tensor, goes_on: Tensor) -> Tensor:
+    """Half widths (B, 2, rows) px of a sleeve's edge: its `own`, or the `worn` silhouette's where it keeps to that.
+
+    bare: the arm's; most: what it has with all its slack on this side; goes_on (B, 2): 0..1 where it ends past the worn sleeve.
+    """
+    unit = frame.unit[:, None, None]
+    # by less the further off it is
+    near = ((own + OUTLINE_NEAR * unit - worn) / (0.4 * OUTLINE_NEAR * unit)).clamp(0, 1) * (worn > 0.5 * bare)
+    # to a worn sleeve's only where this one is wide enough to have it; what goes on past that has left it before it ends, or
+    # its width would jump
+    wide = ((most + FLAT_SLACK * unit - worn) / (FLAT_FADE * unit)).clamp(0, 1)
+    past = place - frame.sleeve_end[..., None]
+    leaves = goes_on[..., None] * (past / OUTLINE_LEFT + 1).clamp(0, 1)
+    # past it the silhouette is the bare arm's, which is to be covered, and a sleeve may stand off it more and more
+    on_arm = (past / ARM_FULL_PAST).clamp(0, 1)
+    held = near * torch.lerp(wide * (1 - leaves), torch.ones_like(wide), on_arm)
+    stands = OUTLINE_EASE + OUTLINE_FREE * past.clamp_min(0)
+    kept = torch.minimum(torch.maximum(own, worn), worn + stands * unit)
+    return own + (kept - own) * held
+
+
 def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
     """Outer and inner edges along the bent arm, and where (0..2) the sleeves end."""
     unit = frame.unit[:, None]
@@ -344,22 +376,21 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     length, cover, outer, inner = _sleeve_length(frame, measures, scale, length1, length2)
     length = torch.maximum(length, head_in + 0.05 * unit)
     # widths
-    half_cuff = measures.sleeve[..., 2] * scale[:, None] * 0.5 * 0.95
+    end = torch.where(length < length1, length / length1, 1 + (length - length1) / length2)
+    goes_on = ((end - frame.sleeve_end - GOES_ON[0]) / (GOES_ON[1] - GOES_ON[0])).clamp(0, 1)
+    flat = measures.sleeve_half[:, None] * scale[:, None, None]
 
     def half_width(distance: Tensor, side_ease: float, edge: int) -> Tensor:
         d = distance
         place = torch.where(d < length1[..., None], d / length1[..., None], 1 + (d - length1[..., None]) / length2[..., None])
         at_sample = place.clamp(0, 2) / 2 * (LIMB_COUNT - 1)
         bare = sample(frame.radius, at_sample)
-        ease = torch.minimum((half_cuff[..., None] - bare).clamp_min(0), CUFF_EASE[0] * unit[..., None]) * side_ease
+        ease = torch.minimum((FLAT_ROUND * flat - bare).clamp_min(0), CUFF_EASE[0] * unit[..., None]) * side_ease
         head = torch.minimum(torch.maximum(SLEEVE_TOP * unit[..., None], bare), bare * 1.6)
         q = (d / length[..., None].clamp_min(1e-3)).clamp(0, 1)
         own = head * (1 - q) + (bare * ARM_EASE + ease) * q
         worn = sample(frame.arm_outline[:, :, edge], at_sample)
-        # held to the silhouette where that is near, by less the further off it is
-        held = ((own + OUTLINE_NEAR * unit[..., None] - worn) / (0.4 * OUTLINE_NEAR * unit[..., None])).clamp(0, 1) * (worn > 0.5 * bare)
-        kept = torch.minimum(torch.maximum(own, worn), worn + OUTLINE_EASE * unit[..., None])
-        return own + (kept - own) * held
+        return _on_outline(frame, own, worn, bare, 2 * flat - bare, place, goes_on)
 
     def at(distance: Tensor, offset: Tensor) -> Tensor:
         bend = ((distance - length1[..., None] + 0.14 * unit[..., None]) / (0.28 * unit[..., None])).clamp(0, 1)[..., None]
@@ -390,5 +421,4 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     outer_edge, inner_edge = smooth(at(d_out, offset_out)), smooth(at(d_in, offset_in))
     outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)
     inner_edge = torch.cat([armpit[:, :, None], inner_edge[:, :, 1:]], 2)
-    end = torch.where(length < length1, length / length1, 1 + (length - length1) / length2)
     return SleeveCurves(outer_edge, inner_edge + SLEEVE_INSET * (outer_edge - inner_edge)), end
