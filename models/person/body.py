@@ -28,6 +28,7 @@ from models.person.limbs import (
     limb_radius,
     look_up,
     outward_normals,
+    sleeve_ends,
     usual_radius,
 )
 from models.types import BoolArray, FloatArray, Label, LabelMap, PersonParse, Pose
@@ -144,17 +145,19 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
     unit = max(shoulder_px, 0.5 * trunk_px)
     depth = pose.depth[[SHOULDERS[order[0]], SHOULDERS[order[1]]]].mean()
     arms = []
+    arm_joints = [np.stack([shoulder[k], elbow[k], wrist[k], finger[k]]) for k in (0, 1)]
+    radii = [limb_radius(labels, joints, usual_radius(ARM_RADII, unit), unit) for joints in arm_joints]
+    ends = sleeve_ends(labels, arm_joints, radii)
     for k in (0, 1):
-        joints = np.stack([shoulder[k], elbow[k], wrist[k], finger[k]])
+        joints, radius = arm_joints[k], radii[k]
         index = (SHOULDERS[order[k]], ELBOWS[order[k]], WRISTS[order[k]])
-        radius = limb_radius(labels, joints, usual_radius(ARM_RADII, unit), unit)
         own_labels = (Label.SKIN, Label.UPPER)
         arms.append(
             Arm(
                 joints=joints,
                 radius=radius,
                 outline=limb_outline(labels, joints, (-1, 1)[k] * right, own_labels, ARM_OUTLINE_TO * unit, 0.006 * unit, None),
-                sleeve_end=cloth_end(labels, joints, radius, (Label.UPPER,)),
+                sleeve_end=ends[k],
                 in_front=bool(pose.depth[index[2]] < depth),
                 visible=bool(pose.visibility[index[1]] > ELBOW_VISIBLE),
             )

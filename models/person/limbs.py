@@ -29,6 +29,11 @@ HAND_REACH, HAND_END = 1.35, 1.6
 """A hand is this much wider than the wrist, and this much longer than the way to the finger's base."""
 ARM_NEAR = 1.2
 """Closer to an arm's bones than this many of its half widths, what is seen is the arm, not the leg behind it."""
+SLEEVES_APART = 0.35
+"""Sleeves of one garment end no further apart than this (places on the arm), ..."""
+SLEEVE_ROOT, SLEEVE_STEP, SLEEVE_BARE, SLEEVE_TOLD = 0.15, 0.05, 0.6, 0.7
+"""... where from the first to the second before its end the shorter one is cloth, and from there to the third past it skin: so
+much of either at least."""
 END_FINE = 6
 """The end of the cloth on a limb is looked for at so many times as many places."""
 
@@ -196,6 +201,23 @@ def steadied(profile: FloatArray) -> FloatArray:
     ordered = np.sort(np.where(np.isfinite(windows), windows, np.inf), 1)
     middle = ordered[np.arange(len(profile)), np.maximum(np.isfinite(windows).sum(1) - 1, 0) // 2]
     return np.where(seen, middle, -1.0).astype(np.float32)
+
+
+def sleeve_ends(labels: LabelMap, joints: Sequence[FloatArray], radius: Sequence[FloatArray]) -> list[float]:
+    """`cloth_end` of both arms. Where they are far apart the longer one is the other's: there the arm lies behind the trunk, and
+    the cloth on its bones is the trunk's, as long as the shorter one's arm is seen bare from its sleeve on.
+    """
+    ends = [cloth_end(labels, *arm, (Label.UPPER,)) for arm in zip(joints, radius, strict=True)]
+    short, long = (0, 1) if ends[0] < ends[1] else (1, 0)
+    points, _ = across(joints[short])
+    on_sleeve = (PLACES > SLEEVE_ROOT) & (PLACES < ends[short] - SLEEVE_STEP)
+    bare = (PLACES > ends[short] + SLEEVE_STEP) & (PLACES < ends[short] + SLEEVE_BARE)
+    seen = look_up(labels, points)
+    if ends[long] - ends[short] > SLEEVES_APART and on_sleeve.any() and bare.any():
+        told = (seen[on_sleeve] == Label.UPPER).mean(), (seen[bare] == Label.SKIN).mean()
+        if min(told) > SLEEVE_TOLD:
+            ends[long] = ends[short]
+    return ends
 
 
 def cloth_end(labels: LabelMap, joints: FloatArray, radius: FloatArray, cloth: Sequence[Label]) -> float:
