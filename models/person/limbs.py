@@ -210,8 +210,8 @@ def sleeve_ends(labels: LabelMap, joints: Sequence[FloatArray], radius: Sequence
     ends = [cloth_end(labels, *arm, (Label.UPPER,)) for arm in zip(joints, radius, strict=True)]
     short, long = (0, 1) if ends[0] < ends[1] else (1, 0)
     points, _ = across(joints[short])
-    on_sleeve = (PLACES > SLEEVE_ROOT) & (PLACES < ends[short] - SLEEVE_STEP)
-    bare = (PLACES > ends[short] + SLEEVE_STEP) & (PLACES < ends[short] + SLEEVE_BARE)
+    on_sleeve = (PLACES > SLEEVE_ROOT) & (ends[short] - SLEEVE_STEP > PLACES)
+    bare = (ends[short] + SLEEVE_STEP < PLACES) & (ends[short] + SLEEVE_BARE > PLACES)
     seen = look_up(labels, points)
     if ends[long] - ends[short] > SLEEVES_APART and on_sleeve.any() and bare.any():
         told = (seen[on_sleeve] == Label.UPPER).mean(), (seen[bare] == Label.SKIN).mean()
