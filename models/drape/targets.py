@@ -78,6 +78,13 @@ OUTLINE_FREE = 0.3
 """... and by this much more (units) for each place (0..2) on the arm past the worn sleeve's end."""
 GOES_ON, OUTLINE_LEFT = (0.1, 0.3), 0.4
 """A sleeve that ends so much (places on the arm) past the worn one leaves the worn one's silhouette over the second before its end."""
+CORNER_STEP, CORNER_NEAR, CORNER_FALL = 2, (0.25, 0.08), 0.04
+"""The outer corner of a worn cuff is where the silhouette falls by the last (units) over so many samples to either side, so near
+before and past the place where the sleeve ends on the bone."""
+CORNER_BEFORE = 0.05
+"""Its width is measured this much before it."""
+CORNER_OUT, CORNER_IN = 0.16, 0.35
+"""A sleeve that ends with the worn one has the same slant: at most so much (units) at its outer corner, this share at its inner."""
 ARM_FULL_PAST = 0.15
 """From so much (places on the arm) past the worn sleeve's end the silhouette is the bare arm's for sure."""
 TUCK_FROM = -0.32
@@ -319,8 +326,9 @@ def _dress_half(frame: Frame, distance: Tensor, wanted: Tensor) -> Tensor:
 
 def _sleeve_length(
     frame: Frame, measures: Measures, scale: Tensor, length1: Tensor, length2: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Where along the arms (B, 2) px the sleeves end, the share of the arm they cover (B,), and their edges (B, 2) px.
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Where along the arms (B, 2) px the sleeves end, the share of the arm they cover (B,), their edges (B, 2) px, and (B, 2)
+    where they end where the worn ones do.
 
     The share is the same on both sides, however an arm is turned.
     """
@@ -332,7 +340,21 @@ def _sleeve_length(
     worn = torch.where(worn_end < 1, worn_end * length1, length1 + (worn_end - 1) * length2)
     near = ((length - worn).abs() < SLEEVE_SNAP * arm) & (worn_end > 0.15) & (cover > SNAP_FROM)[:, None]
     outer, inner = (measures.sleeve[..., i] * scale[:, None] for i in (0, 1))
-    return torch.where(near, worn, length), cover, outer, inner
+    return torch.where(near, worn, length), cover, outer, inner, near
+
+
+def _worn_corner(frame: Frame) -> Tensor:
+    """(B, 2) the place on the arm of the outer corner of a worn sleeve's cuff, where the silhouette falls to the arm; where the
+    sleeve was found to end if it does not.
+    """
+    outline, end = frame.arm_outline[:, :, 0], frame.sleeve_end[..., None]
+    before, after = outline[..., : -2 * CORNER_STEP], outline[..., 2 * CORNER_STEP :]
+    place = torch.linspace(0, 2, LIMB_COUNT, device=outline.device)[CORNER_STEP:-CORNER_STEP]
+    beside = (place > end - CORNER_NEAR[0]) & (place < end + CORNER_NEAR[1])
+    fall = (before - after) * beside * (torch.minimum(before, after) > 0)
+    most, at = fall.max(-1)
+    corner = place[at] - CORNER_STEP / (LIMB_COUNT - 1)
+    return torch.where(most > CORNER_FALL * frame.unit[:, None], torch.minimum(corner, frame.sleeve_end), frame.sleeve_end)
 
 
 def _on_outline(frame: Frame, own: Tensor, worn: Tensor, bare: Tensor, most: Tensor, place: Tensor, goes_on: Tensor) -> Tensor:
@@ -373,11 +395,12 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     normal2 = torch.where(same[..., None], normal2, -normal2)
     head_out, head_in = ((tip - shoulder) * along1).sum(-1), ((armpit - shoulder) * along1).sum(-1)
     wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
-    length, cover, outer, inner = _sleeve_length(frame, measures, scale, length1, length2)
+    length, cover, outer, inner, as_worn = _sleeve_length(frame, measures, scale, length1, length2)
     length = torch.maximum(length, head_in + 0.05 * unit)
     # widths
     end = torch.where(length < length1, length / length1, 1 + (length - length1) / length2)
     goes_on = ((end - frame.sleeve_end - GOES_ON[0]) / (GOES_ON[1] - GOES_ON[0])).clamp(0, 1)
+    worn_corner = _worn_corner(frame)
     flat = measures.sleeve_half[:, None] * scale[:, None, None]
 
     def half_width(distance: Tensor, side_ease: float, edge: int) -> Tensor:
@@ -389,6 +412,9 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
         head = torch.minimum(torch.maximum(SLEEVE_TOP * unit[..., None], bare), bare * 1.6)
         q = (d / length[..., None].clamp_min(1e-3)).clamp(0, 1)
         own = head * (1 - q) + (bare * ARM_EASE + ease) * q
+        if edge == 0:  # the cuff is as wide as the worn one at its corner
+            last = torch.where(as_worn, worn_corner - CORNER_BEFORE, torch.full_like(worn_corner, 2.0))[..., None]
+            at_sample = torch.minimum(at_sample, last / 2 * (LIMB_COUNT - 1))
         worn = sample(frame.arm_outline[:, :, edge], at_sample)
         return _on_outline(frame, own, worn, bare, 2 * flat - bare, place, goes_on)
 
@@ -409,6 +435,10 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     cap = (cover <= SNAP_FROM)[:, None]
     end_out = torch.where(cap, torch.minimum(end_out, head_out + torch.maximum(CAP_STRETCH * outer, 0.08 * unit)), end_out)
     end_in = torch.where(cap, torch.minimum(end_in, head_in + torch.maximum(CAP_STRETCH * inner, 0.04 * unit)), end_in)
+    # a loose sleeve's cuff runs across the sleeve, which stands off the arm: it ends at the worn one's corner
+    corner = torch.minimum((end - worn_corner) * length1, CORNER_OUT * unit) * as_worn
+    end_out = torch.maximum(end_out - corner, head_out + 0.1 * unit)
+    end_in = end_in + CORNER_IN * corner
     d_out = head_out[..., None] + (end_out - head_out)[..., None] * t
     d_in = head_in[..., None] + (end_in - head_in)[..., None] * t
     head = SLEEVE_HEAD * unit[..., None]
