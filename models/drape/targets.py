@@ -85,6 +85,9 @@ CORNER_BEFORE = 0.05
 """Its width is measured this much before it."""
 CORNER_OUT, CORNER_IN = 0.16, 0.35
 """A sleeve that ends with the worn one has the same slant: at most so much (units) at its outer corner, this share at its inner."""
+ELBOW_OUT, UNSMOOTH = 0.3, 0.8
+"""A sleeve stands out at the outside of an elbow that is bent by a right angle by this share more; and so much of what smoothing
+takes off its outer edge is given back."""
 ARM_FULL_PAST = 0.15
 """From so much (places on the arm) past the worn sleeve's end the silhouette is the bare arm's for sure."""
 TUCK_FROM = -0.32
@@ -357,25 +360,30 @@ def _worn_corner(frame: Frame) -> Tensor:
     return torch.where(most > CORNER_FALL * frame.unit[:, None], torch.minimum(corner, frame.sleeve_end), frame.sleeve_end)
 
 
-def _on_outline(frame: Frame, own: Tensor, worn: Tensor, bare: Tensor, most: Tensor, place: Tensor, goes_on: Tensor) -> Tensor:
-    """Half widths (B, 2, rows) px of a sleeve's edge: its `own`, or the `worn` silhouette's where it keeps to that.
+def _on_outline(frame: Frame, edge: int, own: Tensor, bare: Tensor, most: Tensor, place: Tensor, to: Tensor, goes_on: Tensor) -> Tensor:
+    """Half widths (B, 2, rows) px of a sleeve's edge: its `own`, or the silhouette's where it keeps to that.
 
-    bare: the arm's; most: what it has with all its slack on this side; goes_on (B, 2): 0..1 where it ends past the worn sleeve.
+    edge: 0 the outer, 1 the inner; bare: the arm's; most: what it has with all its slack on this side; to (B, 2): the last place
+    where the worn sleeve is looked at; goes_on (B, 2): 0..1 where this one ends past the worn one.
     """
     unit = frame.unit[:, None, None]
-    # by less the further off it is
-    near = ((own + OUTLINE_NEAR * unit - worn) / (0.4 * OUTLINE_NEAR * unit)).clamp(0, 1) * (worn > 0.5 * bare)
-    # to a worn sleeve's only where this one is wide enough to have it; what goes on past that has left it before it ends, or
-    # its width would jump
-    wide = ((most + FLAT_SLACK * unit - worn) / (FLAT_FADE * unit)).clamp(0, 1)
-    past = place - frame.sleeve_end[..., None]
-    leaves = goes_on[..., None] * (past / OUTLINE_LEFT + 1).clamp(0, 1)
-    # past it the silhouette is the bare arm's, which is to be covered, and a sleeve may stand off it more and more
-    on_arm = (past / ARM_FULL_PAST).clamp(0, 1)
-    held = near * torch.lerp(wide * (1 - leaves), torch.ones_like(wide), on_arm)
+    outline, past = frame.arm_outline[:, :, edge], place - frame.sleeve_end[..., None]
+
+    def kept(at: Tensor, stands: Tensor) -> tuple[Tensor, Tensor]:
+        worn = sample(outline, at / 2 * (LIMB_COUNT - 1))
+        # by less the further off it is
+        near = ((own + OUTLINE_NEAR * unit - worn) / (0.4 * OUTLINE_NEAR * unit)).clamp(0, 1) * (worn > 0.5 * bare)
+        return (torch.minimum(torch.maximum(own, worn), worn + stands * unit) - own) * near, worn
+
     stands = OUTLINE_EASE + OUTLINE_FREE * past.clamp_min(0)
-    kept = torch.minimum(torch.maximum(own, worn), worn + stands * unit)
-    return own + (kept - own) * held
+    on_sleeve, worn = kept(torch.minimum(place, to[..., None]), stands)
+    # a worn sleeve's silhouette only where this one is wide enough to have it
+    on_sleeve = on_sleeve * ((most + FLAT_SLACK * unit - worn) / (FLAT_FADE * unit)).clamp(0, 1)
+    # past it the silhouette is the bare arm's, which is to be covered, and a sleeve may stand off it more and more; what goes on
+    # to there has left the worn one before that ends, or its width would jump
+    on_arm, _ = kept(torch.maximum(place, frame.sleeve_end[..., None] + ARM_FULL_PAST), stands)
+    leaves = torch.maximum(goes_on[..., None] * (past / OUTLINE_LEFT + 1).clamp(0, 1), (past / ARM_FULL_PAST).clamp(0, 1))
+    return own + torch.lerp(on_sleeve, on_arm, leaves)
 
 
 def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: Tensor, armpit: Tensor) -> tuple[SleeveCurves, Tensor]:
@@ -395,6 +403,7 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     normal2 = torch.where(same[..., None], normal2, -normal2)
     head_out, head_in = ((tip - shoulder) * along1).sum(-1), ((armpit - shoulder) * along1).sum(-1)
     wide_out, wide_in = ((tip - shoulder) * normal1).sum(-1), -((armpit - shoulder) * normal1).sum(-1)
+    turn = (1 - (along1 * along2).sum(-1, keepdim=True)).clamp(0, 1)
     length, cover, outer, inner, as_worn = _sleeve_length(frame, measures, scale, length1, length2)
     length = torch.maximum(length, head_in + 0.05 * unit)
     # widths
@@ -412,18 +421,18 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
         head = torch.minimum(torch.maximum(SLEEVE_TOP * unit[..., None], bare), bare * 1.6)
         q = (d / length[..., None].clamp_min(1e-3)).clamp(0, 1)
         own = head * (1 - q) + (bare * ARM_EASE + ease) * q
-        if edge == 0:  # the cuff is as wide as the worn one at its corner
-            last = torch.where(as_worn, worn_corner - CORNER_BEFORE, torch.full_like(worn_corner, 2.0))[..., None]
-            at_sample = torch.minimum(at_sample, last / 2 * (LIMB_COUNT - 1))
-        worn = sample(frame.arm_outline[:, :, edge], at_sample)
-        return _on_outline(frame, own, worn, bare, 2 * flat - bare, place, goes_on)
+        # the cuff is as wide as the worn one at its corner
+        to = torch.where(as_worn, worn_corner - CORNER_BEFORE, frame.sleeve_end + 2) if edge == 0 else frame.sleeve_end + 2
+        return _on_outline(frame, edge, own, bare, 2 * flat - bare, place, to, goes_on)
 
     def at(distance: Tensor, offset: Tensor) -> Tensor:
         bend = ((distance - length1[..., None] + 0.14 * unit[..., None]) / (0.28 * unit[..., None])).clamp(0, 1)[..., None]
         normal, _ = unit_vector(normal1[:, :, None] * (1 - bend) + normal2[:, :, None] * bend)
         upper = shoulder[:, :, None] + along1[:, :, None] * distance[..., None]
         lower = elbow[:, :, None] + along2[:, :, None] * (distance - length1[..., None])[..., None]
-        return torch.where((distance < length1[..., None])[..., None], upper, lower) + normal * offset[..., None]
+        # rows are chords of the elbow's round: it would show bare outside them
+        tip = 1 + ELBOW_OUT * 4 * (bend * (1 - bend))[..., 0] * turn * (offset > 0)
+        return torch.where((distance < length1[..., None])[..., None], upper, lower) + normal * (offset * tip)[..., None]
 
     t = torch.linspace(0, 1, SLEEVE_ROWS + 1, device=unit.device)
     # a cap sleeve has next to no inner edge: its cuff slants
@@ -449,6 +458,8 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     q = q * q * (3 - 2 * q) * (1 - cap.to(unit.dtype))[..., None]
     offset_in = -(wide_in[..., None] + (half_width(d_in, CUFF_EASE[2], 1) - wide_in[..., None]) * q)
     outer_edge, inner_edge = smooth(at(d_out, offset_out)), smooth(at(d_in, offset_in))
+    # smoothing rounds off single rows, and the elbow too: that is given back
+    outer_edge = outer_edge + UNSMOOTH * (outer_edge - smooth(outer_edge))
     outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)
     inner_edge = torch.cat([armpit[:, :, None], inner_edge[:, :, 1:]], 2)
     return SleeveCurves(outer_edge, inner_edge + SLEEVE_INSET * (outer_edge - inner_edge)), end

@@ -175,6 +175,7 @@ def limb_outline(
     """(2, LIMB_COUNT) px from the bones to the silhouette, outward and inward; -1 where it is not seen.
 
     A ray must run over `own` labels alone up to the background: hair, another garment, a bag or `blocked` pixels (H, W) end it.
+    Where a limb is cut off by the picture's edge, that is its silhouette.
     """
     points, _ = across(joints)
     normal = outward_normals(joints, outward)
@@ -183,7 +184,8 @@ def limb_outline(
     for sign in (1, -1):
         rays = points[:, None] + sign * normal[:, None] * steps[None, :, None]
         seen = look_up(labels, rays)
-        ground = seen == Label.BACKGROUND
+        outside = (rays < -0.5).any(-1) | (rays > np.array(labels.shape[::-1]) - 0.5).any(-1)
+        ground = (seen == Label.BACKGROUND) | outside
         end = first(ground, -1)
         free = np.isin(seen, own) | ground
         if blocked is not None:
