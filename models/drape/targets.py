@@ -85,9 +85,8 @@ CORNER_BEFORE = 0.05
 """Its width is measured this much before it."""
 CORNER_OUT, CORNER_IN = 0.16, 0.35
 """A sleeve that ends with the worn one has the same slant: at most so much (units) at its outer corner, this share at its inner."""
-ELBOW_OUT, UNSMOOTH = 0.3, 0.8
-"""A sleeve stands out at the outside of an elbow that is bent by a right angle by this share more; and so much of what smoothing
-takes off its outer edge is given back."""
+ELBOW_OUT = 0.3
+"""A sleeve stands out at the outside of an elbow that is bent by a right angle by this share more."""
 ARM_FULL_PAST = 0.15
 """From so much (places on the arm) past the worn sleeve's end the silhouette is the bare arm's for sure."""
 TUCK_FROM = -0.32
@@ -458,8 +457,6 @@ def _sleeves(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, tip: 
     q = q * q * (3 - 2 * q) * (1 - cap.to(unit.dtype))[..., None]
     offset_in = -(wide_in[..., None] + (half_width(d_in, CUFF_EASE[2], 1) - wide_in[..., None]) * q)
     outer_edge, inner_edge = smooth(at(d_out, offset_out)), smooth(at(d_in, offset_in))
-    # smoothing rounds off single rows, and the elbow too: that is given back
-    outer_edge = outer_edge + UNSMOOTH * (outer_edge - smooth(outer_edge))
     outer_edge = torch.cat([tip[:, :, None], outer_edge[:, :, 1:]], 2)
     inner_edge = torch.cat([armpit[:, :, None], inner_edge[:, :, 1:]], 2)
     return SleeveCurves(outer_edge, inner_edge + SLEEVE_INSET * (outer_edge - inner_edge)), end
