@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.person.body import ROW_COUNT, ROW_SPAN, Body, measure_body
-from models.person.limbs import LIMB_COUNT, arm_coordinates
+from models.person.limbs import LIMB_COUNT, arm_coordinates, cloth_end, sleeve_ends
 from models.types import Label
 from tests.models.figures import figure, mirrored
 
@@ -77,3 +77,15 @@ def test_cut_off_people_are_measured() -> None:
     assert not body.waist_known
     for value in (body.side, body.top, body.waist, body.tip):
         assert np.isfinite(value).all()
+
+
+def test_trunk_cloth_before_an_arm_is_no_sleeve() -> None:
+    labels = np.zeros((200, 200), np.uint8)
+    labels[20:60, 20:180] = Label.UPPER  # sleeves end at 60
+    labels[60:180, 30:50] = labels[60:180, 150:170] = Label.SKIN
+    labels[60:150, 25:140] = Label.UPPER  # the trunk's cloth hides the left arm
+    joints = [np.array([[x, 20], [x, 100], [x, 180], [x, 195]], np.float32) for x in (40, 160)]
+    radius = np.full(LIMB_COUNT, 8, np.float32)
+    assert cloth_end(labels, joints[0], radius, (Label.UPPER,)) > 1.4
+    ends = sleeve_ends(labels, joints, [radius, radius])
+    assert ends[0] == ends[1] == pytest.approx(0.5, abs=0.05)
