@@ -1,4 +1,5 @@
-"""The last word on the photo's own pixels: where the top ends and the lower garment begins, and what lies along a garment's outline.
+"""The last word on the photo's own pixels: where the top ends and the lower garment begins, which of it shows between the ends of hair,
+and what lies along a garment's outline.
 
 A working pixel is four of the photo's: a waistband's corner or the tape on a shoulder is one or two of them. Here both garments, and the
 ground, are known for what they look like; histograms of colour, which know as many colours as a garment has, decide pixel by pixel.
@@ -36,6 +37,16 @@ KEPT_AT, KEPT_FAR = 0.3, 1.6
 """Weight of what the parse said, at the line and at the end of the band."""
 SAID = 3.0
 """Nats the parse can say."""
+TIPS = 0.16
+"""Between hair and a top their colours decide within this of both, in body widths ..."""
+TIPS_SURE = 0.05
+"""... and are learnt beyond this of each other, hair's above the top."""
+TIPS_AT, TIPS_FAR = 0.25, 1.0
+"""Weight of what the parse said there, where they meet and so far from it."""
+TIPS_UNKNOWN, TIPS_MOST = 1e-5, 6.0
+"""`UNKNOWN` and `MOST` there: a print may be a small share of a top, and quite unlike hair."""
+TAIL, TAIL_BINS = 0.2, 2
+"""So much of a histogram is spread over about so many bins each way, for colours that were never seen themselves."""
 BUTTON = 0.09
 """A button is no wider than this, in body widths ..."""
 ENCLOSED, ROUND = 0.55, 0.5
@@ -84,6 +95,7 @@ def touch_up(
         return
     sheet = _Sheet(photo[rows, columns], probabilities[:, rows, columns], labels[rows, columns], sum_of(masks, frame), unit, step)
     _seam(sheet)
+    _tips(sheet)
     _outline(sheet, Label.UPPER)
 
 
@@ -103,13 +115,29 @@ def _bins(rgb: Picture) -> Ints:
 
 def _histogram(bins: Ints) -> Histogram:
     """Shares of the bins, smoothed by one bin each way."""
-    counts = np.bincount(bins, minlength=BINS**3).astype(np.float32).reshape(BINS, BINS, BINS)
-    for axis in range(3):
-        padded = np.pad(counts, [(1, 1) if k == axis else (0, 0) for k in range(3)])
-        before, after = (np.take(padded, np.arange(k, k + BINS), axis) for k in (0, 2))
-        counts = 0.5 * counts + 0.25 * (before + after)
-    shares: Histogram = (counts / max(1.0, float(counts.sum()))).ravel()
+    counts = _smoothed(np.bincount(bins, minlength=BINS**3).astype(np.float32))
+    shares: Histogram = counts / max(1.0, float(counts.sum()))
     return shares
+
+
+def _smoothed(counts: Histogram) -> Histogram:
+    """Spread by one bin each way."""
+    cube = counts.reshape(BINS, BINS, BINS)
+    for axis in range(3):
+        padded = np.pad(cube, [(1, 1) if k == axis else (0, 0) for k in range(3)])
+        before, after = (np.take(padded, np.arange(k, k + BINS), axis) for k in (0, 2))
+        cube = 0.5 * cube + 0.25 * (before + after)
+    spread: Histogram = cube.ravel()
+    return spread
+
+
+def _with_tails(shares: Histogram) -> Histogram:
+    """A histogram that tells a colour never seen, but close to one that was, from one that is like none."""
+    wide = shares
+    for _ in range(TAIL_BINS**2):
+        wide = _smoothed(wide)
+    tailed: Histogram = (1 - TAIL) * shares + TAIL * wide
+    return tailed
 
 
 def _grown(mask: BoolArray, radius: int) -> BoolArray:
@@ -174,6 +202,48 @@ def _seam(sheet: _Sheet) -> None:
     q[Label.UPPER][change] = (both * (1 - share))[change]
     q[Label.LOWER][change] = (both * share)[change]
     labels[change] = np.where(now_lower, Label.LOWER, Label.UPPER)[change]
+
+
+def _tips(sheet: _Sheet) -> None:
+    """Hair or the top, where locks end on it: print, lace and collars between them are neither hair's colour nor hair."""
+    step, reach = sheet.step, max(2, round(TIPS * sheet.unit / sheet.step))
+    coarse, rgb = sheet.labels[::step, ::step], sheet.rgb[::step, ::step]
+    hair, upper = coarse == Label.HAIR, coarse == Label.UPPER
+    band = _grown(hair, reach) & _grown(upper, reach) & (hair | upper)
+    box = _box(band, step, step, sheet.labels.shape)
+    if box is None:
+        return
+    sure = max(1, round(TIPS_SURE * sheet.unit / step))
+    # further down a print may have been taken for hair
+    head = hair & (np.arange(len(hair)) < np.flatnonzero(upper.any(1))[0])[:, None]
+    known = [_bins(rgb[this & ~_grown(other, sure)]) for this, other in ((head, upper), (upper, hair))]
+    if min(len(bins) for bins in known) < FEWEST_PX:
+        return
+    of_hair, of_upper = (_histogram(bins) for bins in known)
+    told = float(np.clip((ALIKE - np.sqrt(of_hair * of_upper).sum()) / (ALIKE - UNLIKE), 0, 1))
+    if told == 0:
+        return
+    labels, q = sheet.labels[box], sheet.probabilities[:, box[0], box[1]]
+    here = cv2.resize(band[box[0].start // step :, box[1].start // step :].view(np.uint8), None, fx=step, fy=step, interpolation=0)
+    size = (min(here.shape[0], labels.shape[0]), min(here.shape[1], labels.shape[1]))
+    labels, q = labels[: size[0], : size[1]], q[:, : size[0], : size[1]]
+    both = q[Label.HAIR] + q[Label.UPPER]
+    at = np.nonzero((here[: size[0], : size[1]] > 0) & (both > 0.5))
+    ratio = (_with_tails(of_upper) + TIPS_UNKNOWN) / (_with_tails(of_hair) + TIPS_UNKNOWN)
+    nats = np.clip(np.log(ratio), -TIPS_MOST, TIPS_MOST).astype(np.float32)
+    seen, count = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    seen[at], count[at] = told * nats[_bins(sheet.rgb[box][: size[0], : size[1]][at])], 1
+    width = 2 * max(1, round(0.004 * sheet.unit)) + 1
+    seen = cv2.blur(seen, (width, width)) / np.maximum(cv2.blur(count, (width, width)), 1e-3)
+    away = np.maximum(*(cv2.distanceTransform((labels != this).view(np.uint8), cv2.DIST_L2, 3)[at] for this in (Label.HAIR, Label.UPPER)))
+    kept = TIPS_AT + (TIPS_FAR - TIPS_AT) * np.minimum(away / (TIPS * sheet.unit), 1)
+    said = np.clip(np.log((q[Label.UPPER][at] + 0.02) / (q[Label.HAIR][at] + 0.02)), -SAID, SAID)
+    # the top may gain only: the edges of a print have all kinds of colours
+    share = np.maximum(1 / (1 + np.exp(-(seen[at] + kept * said))), q[Label.UPPER][at] / both[at])
+    q[Label.UPPER][at] = both[at] * share
+    q[Label.HAIR][at] = both[at] * (1 - share)
+    told_now = labels[at]
+    labels[at] = np.where((told_now == Label.HAIR) | (told_now == Label.UPPER), np.where(share > 0.5, Label.UPPER, Label.HAIR), told_now)
 
 
 def _patches(this: BoolArray, other: BoolArray, unit: float, attached: bool) -> BoolArray:
