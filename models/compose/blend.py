@@ -62,6 +62,8 @@ UNDER_ARM = (0.75, 1.1)
 edge is the armhole, where the sleeve goes on."""
 BACK_SHADE = 0.88
 """Light on the inside of a garment's back: the collar's or the waistband's shade lies on it."""
+BACK_OFF = 0.02
+"""Over the ground the inside of the back shows only between neck and front: in gaps up to twice this wide (units)."""
 END_FADE = 0.05
 """Limbs come out of a sleeve over this share of a bone."""
 INNER_WAIST = 0.10
@@ -215,13 +217,24 @@ def soft(mask: Tensor, sigma_px: float) -> Tensor:
 def _gaps(alpha: Tensor, reach_px: float) -> Tensor:
     """Slits between pieces that are narrower than twice `reach_px` (a morphological closing), 0..1."""
     small = nn.avg_pool2d(alpha, GAP_STEP, ceil_mode=True, count_include_pad=False)
-    radius = max(1, round(reach_px / GAP_STEP))
-    grown = nn.max_pool2d(small, 2 * radius + 1, stride=1, padding=radius)
-    closed = -nn.max_pool2d(-grown, 2 * radius + 1, stride=1, padding=radius)
+    closed = _closed(small, max(1, round(reach_px / GAP_STEP)))
     # plain edges are blurred by the reduction, and no gaps
     both = torch.cat([closed, ((closed - small) * GAP_STEEP).clamp(max=1)], 1)
     large = nn.interpolate(both, scale_factor=GAP_STEP, mode="bilinear", align_corners=False)[..., : alpha.shape[-2], : alpha.shape[-1]]
     return (large[:, :1] - alpha).clamp(0, 1) * large[:, 1:]
+
+
+def _closed(mask: Tensor, radius: int) -> Tensor:
+    grown = nn.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius)
+    closed: Tensor = -nn.max_pool2d(-grown, 2 * radius + 1, stride=1, padding=radius)
+    return closed
+
+
+def _between(mask: Tensor, reach_px: float) -> Tensor:
+    """`mask` (B, 1, H, W) 0..1 with gaps up to twice `reach_px` closed, and a soft edge."""
+    small = nn.avg_pool2d(mask, GAP_STEP, ceil_mode=True, count_include_pad=False)
+    closed = nn.avg_pool2d(_closed(small, max(1, round(reach_px / GAP_STEP))), 3, stride=1, padding=1, count_include_pad=False)
+    return nn.interpolate(closed, scale_factor=GAP_STEP, mode="bilinear", align_corners=False)[..., : mask.shape[-2], : mask.shape[-1]]
 
 
 def _set_in(place: Tensor) -> Tensor:
@@ -302,7 +315,8 @@ def blend(
     cloth = trim(cloth, torch.maximum(scene.ground, scene.lower * at_hem), torch.maximum(sides, at_hem) * trunk, reach)
     torso_alpha = cloth * inside_waist * (1 - front)
     behind = torch.maximum(front, scene.skin)
-    back_alpha = layers.back_alpha * (1 - behind)
+    shown = torch.maximum(_between(torch.maximum(torso_alpha, behind), BACK_OFF * unit_px), 1 - scene.ground)
+    back_alpha = layers.back_alpha * (1 - behind) * shown.maximum(legs.lower[:, None, None, None])
     # a hand lies before the other arm's sleeve, and before its own from its end on
     ended = ((scene.arm_place - sleeve_end[:, :, None, None]) / END_FADE).clamp(0, 1)
     front_sleeves = torch.maximum(scene.front_sleeves, (scene.hands * ended).amax(1, keepdim=True))
