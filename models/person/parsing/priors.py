@@ -155,7 +155,7 @@ def body_prior(anatomy: Anatomy, ends: Ends, held: Tensor) -> Tensor:
     _at_least(prior, HAIR, SIDE_HAIR * a.side_hair * (1 - a.face) * (1 - a.neck))
     rest = 1 - FLANK_HAIR
     _paint(prior, a.flank * (1 - arm_skin), hair=FLANK_HAIR, skin=0.4 * rest, upper=0.6 * rest, lower=prior[:, LOWER].clone())
-    _paint(prior, a.crown, hair=CROWN_HAIR, skin=0.06, upper=0.03 * prior[:, UPPER], lower=0.0)
+    _paint(prior, a.crown * (1 - a.neck), hair=CROWN_HAIR, skin=0.06, upper=0.03 * prior[:, UPPER], lower=0.0)
     hair = FOREHEAD_HAIR + (FACE_HAIR - FOREHEAD_HAIR) * a.core_face
     _paint(prior, a.face, hair=hair, skin=1 - hair, upper=0.005 * prior[:, UPPER], lower=0.0)
     prior = prior.clamp_min_(RARE)
