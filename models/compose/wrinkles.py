@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.masks import blur, enlarge, reduce, shrink
+from models.masks import blur, enlarge, grow, opened, reduce, shrink
 from models.types import FloatArray, Label, PersonParse, Picture
 
 FINEST_PX = 3.5
@@ -15,6 +15,8 @@ STRENGTH, LIMITS = 0.5, (-0.28, 0.22)
 """Share of the folds' contrast that is carried over, and bounds of the logarithm of their factor."""
 CHROMA_LIKE, LIGHT_LIKE = 9.0, 0.55
 """Pixels off the garment's median by this much in a, b or in log lightness count for a third: print, not folds."""
+PRINT_RIM = 0.025
+"""So near (units) to what is print for sure its soft edge lies, which has all tones between print and cloth: no folds either."""
 DARK = (45.0, 70.0)
 """Dark cloth hides its folds in noise: none is carried over at the first grey level, all at the sum of both."""
 MOTTLED = (2.5, 4.5)
@@ -33,7 +35,9 @@ def wrinkles(photo: Picture, parse: PersonParse, label: Label, unit_px: float) -
     light, chroma = np.log(lab[..., 0] + 12), lab[..., 1:]
     middle, centre = float(np.median(light[inside > 0])), np.median(chroma[inside > 0], 0)
     off = np.linalg.norm(chroma - centre, axis=-1) / CHROMA_LIKE
-    trust = inside * np.exp(-(off**2) - ((light - middle) / LIGHT_LIKE) ** 2)
+    unlike = off**2 + ((light - middle) / LIGHT_LIKE) ** 2
+    printed = opened((unlike > 1) & (inside > 0), 1)
+    trust = inside * np.exp(-unlike) * (1 - grow(printed, PRINT_RIM * unit_px))
     base = _masked_blur(light, trust, FINEST_PX)
     band = base - _masked_blur(light, trust, WIDEST * unit_px)
     # mottled and knitted cloth has as much contrast from pixel to pixel as from fold to fold: that is its pattern
