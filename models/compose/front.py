@@ -51,8 +51,7 @@ def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> 
     forearms = np.stack(
         [blur((place > ARM_FROM) & (reach < FOREARM_REACH), 2) for place, reach in zip(where.place, where.reach, strict=True)]
     )
-    # between strands on the old clothes there is cloth, which has no haze
-    hair = steep(np.minimum(q[Label.HAIR] * HAIR_SOFT, 1 - worn.cloth(off))) * (where.over > HAIR_DOWN_TO)
+    hair = steep(q[Label.HAIR] * HAIR_SOFT) * (where.over > HAIR_DOWN_TO)
     skin = steep(q[Label.SKIN])
     head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep((q[Label.SKIN] + q[Label.HAIR]) * HAIR_SOFT))
     arms = np.asarray(np.maximum(hands, forearms) * skin, np.float32)
