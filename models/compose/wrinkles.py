@@ -15,7 +15,7 @@ STRENGTH, LIMITS = 0.5, (-0.28, 0.22)
 """Share of the folds' contrast that is carried over, and bounds of the logarithm of their factor."""
 CHROMA_LIKE, LIGHT_LIKE = 9.0, 0.55
 """Pixels off the garment's median by this much in a, b or in log lightness count for a third: print, not folds."""
-PRINT_RIM = 0.012
+PRINT_RIM = 0.008
 """So near (units) to what is print for sure its soft edge lies, which has all tones between print and cloth: no folds either."""
 DARK = (45.0, 70.0)
 """Dark cloth hides its folds in noise: none is carried over at the first grey level, all at the sum of both."""
