@@ -36,7 +36,9 @@ HAIR_FROM = 0.4
 """Above this height over the shoulder line (units) what is taken for hair may hide cloth of its colour: a collar."""
 HAIR_HAZE, HAIR_STEEP, KEEP_STEEP = 0.15, 3.0, 1.2
 """Hair, and shoes and bags, are kept with so many times their probability: of a haze of strands the parse is half sure only.
-A probability of hair under the first is noise: kept by it, a tenth of the old garment would shine through the new one."""
+On what is cloth (from the first to the second of `SURELY_CLOTH`) a probability of hair under the first is noise: kept by it, a tenth
+of the old garment would shine through the new one."""
+SURELY_CLOTH = (0.75, 0.9)
 REST_REACH = 0.42
 """Cloth that the parse took for background is looked for this far (units) from the old garment: beyond a limb ..."""
 REST_CONTRAST, REST_LIKENESS = 5, 40
@@ -67,7 +69,8 @@ def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
             lower *= 1 - steep(q[Label.UPPER])
         old = np.maximum(old, lower)
     hair = np.where(where.over < HAIR_FROM, q[Label.HAIR], 0)
-    old *= np.clip(1 - (hair - HAIR_HAZE) * HAIR_STEEP, 0, 1)
+    noise = HAIR_HAZE * ramp(q[Label.UPPER] + q[Label.LOWER], *SURELY_CLOTH)
+    old *= np.clip(1 - (hair - noise) * HAIR_STEEP, 0, 1)
     old *= where.from_nose > FACE_KEEP
     old[old < CLEAR] = 0
     return np.asarray(np.clip(old, 0, 1), np.float32)
