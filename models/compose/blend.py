@@ -50,7 +50,7 @@ TRIM_TO = (0.1, 0.3)
 """Trimming ends between these places on the legs (0 hip joint, 1 knee)."""
 BAND_AT_WAIST, BAND_FADE = 0.16, 0.04
 """The worn lower garment's edge is the waist's within this of the waist line (units), fading out over the second."""
-BAND_SLACK = 0.06
+BAND_SLACK = 0.02
 """Where a lower garment is seen, a tucked top may reach this far (units) below the waist line: down to its edge."""
 GAP_REACH, GAP_STEP, GAP_STEEP = 0.025, 4, 4.0
 """Slits between sleeve and torso up to twice this wide (units) are closed where the old top had none; found at a reduced

@@ -43,7 +43,7 @@ class Coordinates:
     below_shoulders: FloatArray
     """px below the middle of the shoulder line along the trunk."""
     below_waist: FloatArray
-    """px below the waist line along the trunk, negative above it; NO_WAIST where the waist is not known."""
+    """px below the lower garment's upper edge along the trunk, negative above it; NO_WAIST where the waist is not known."""
 
     def resized(self, size: tuple[int, int]) -> Self:
         """The same for the pixels of a picture of `size` (h, w) that shows the whole photo."""
@@ -107,5 +107,5 @@ def _below_waist(body: Body, points: FloatArray) -> FloatArray:
     # a point beside the axis lies on a row that may be slanted
     square = np.array([-body.up[1], body.up[0]], np.float32)
     slant = (across @ -body.up) / np.maximum(np.abs(across @ square), 0.2)
-    line = np.interp(lateral / body.unit_px, np.linspace(-WAIST_TO, WAIST_TO, WAIST_COUNT), body.waist)
+    line = np.interp(lateral / body.unit_px, np.linspace(-WAIST_TO, WAIST_TO, WAIST_COUNT), body.band_line)
     return np.asarray(down - lateral * slant - line, np.float32)

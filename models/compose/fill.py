@@ -26,6 +26,9 @@ LOWER_CLOSE, LOWER_LEAST_PX = 0.04, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
 LOWER_OVER = (-0.03, -0.015)
 """It begins this far (units) above the waist line: under a hem that ends at the old one no light may shine through."""
+RIM_FROM, RIM_OVER = 0.01, 0.03
+"""Of the lower garment that stays, what is this much inside its outline (units) has none of the old top's edge in it, and goes
+on over that edge, up to the second above it."""
 LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 """Its upper edge may lie this far (units) below the waist line, where a belt dips; its sides are smoothed over the second."""
 GROUND_LIKE = 14.0
@@ -111,7 +114,8 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
             share = ramp(where.below_waist / body.unit_px, *LOWER_OVER) * (1 - arms)
             wide = close(labels == Label.LOWER, LOWER_CLOSE * unit)
             up = np.ones((max(1, round(LOWER_UP * unit)), 1), np.uint8)
-            wide = np.asarray(cv2.dilate(wide, up, anchor=(0, 0)), np.uint8)
+            # the sides, which slant, are not to grow wider
+            wide |= np.asarray(cv2.dilate(wide, up, anchor=(0, 0)), np.uint8) & (small_where.below_waist < LOWER_UP * body.unit_px)
             wide_share = enlarge(blur(wide, max(1.0, LOWER_SMOOTH * unit)), (width, height))
             on_body += (filled(lower) - on_body) * share[..., None]
             skin = skin * (1 - share)
@@ -132,6 +136,28 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
     fill = ground + (on_body - ground) * body_share[..., None]
     on_skin = skin * body_share
     return _textured(fill, photo, q[Label.SKIN], on_skin, scale, body.unit_px), on_skin.astype(np.float32)
+
+
+def band_rim(photo: Picture, fill: FloatArray, lower: FloatArray, where: Coordinates, unit_px: float) -> FloatArray:
+    """`fill` (H, W, 3) with the rim of the `lower` garment (H, W) 0..1 in the colours right inside it, at full size.
+
+    A smooth fill shines through along a tucked top's edge, lighter or darker than the waistband beside it.
+    """
+    rows, columns = np.nonzero(lower > 0)
+    if len(rows) == 0:
+        return fill
+    over = max(1, round(RIM_OVER * unit_px))
+    box = (slice(max(0, rows.min() - 2 * over), rows.max() + 1), slice(max(0, columns.min() - over), columns.max() + over))
+    inside = shrink(lower[box] > 0.5, max(1.0, RIM_FROM * unit_px))
+    if inside.sum() <= LOWER_LEAST_PX:
+        return fill
+    up = cv2.dilate(lower[box], np.ones((over, 1), np.uint8), anchor=(0, 0))
+    below = where.below_waist[box]
+    share = np.maximum(lower[box], up * ramp(below, -2.0 * over, -over) * ramp(below, 2.0 * over, over))
+    local = pull_push(photo[box].astype(np.float32), inside.astype(np.float32))
+    result = fill.copy()
+    result[box] += (local - fill[box]) * share[..., None]
+    return result
 
 
 def _arms(where: Coordinates, small: Coordinates, body: Body) -> tuple[FloatArray, FloatArray]:

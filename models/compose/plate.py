@@ -15,17 +15,19 @@ import numpy as np
 
 from models.compose.bare_legs import bare_leg
 from models.compose.coordinates import locate
-from models.compose.fill import EDGE, fill_in
+from models.compose.fill import EDGE, band_rim, fill_in
 from models.compose.front import catches, in_front
 from models.compose.remove import removal
 from models.compose.worn import Off, in_two_pieces, pockets
 from models.compose.wrinkles import wrinkles
-from models.masks import blur, grow, larger, opened, ramp, steep
+from models.masks import SHARPEN, blur, grow, larger, opened, ramp, steep
 from models.person.body import Body
 from models.types import Category, FloatArray, Label, PersonParse, Picture
 
 BAND_SMOOTH = 0.012
 """The edge of the worn lower garment is smoothed over so many units: a hem that keeps to it must not fray."""
+BAND_OVER = (-0.03, -0.02)
+"""It reaches at most this far (units) over its measured edge."""
 GROUND_LEAST = 0.03
 """Background narrower than twice this (units) may be a stripe of cloth that was not known: nothing is trimmed along it."""
 GROUND_SMOOTH = 0.01
@@ -96,6 +98,11 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     where, q = worn.where, worn.parse.probabilities
     removed = removal(photo, worn, body, off)
     fill, skin_fill = fill_in(photo, worn, body, removed, off)
+    lower: FloatArray = np.zeros(size, np.float32)
+    if not off.bottom:
+        # what juts out over its edge is cloth of its colour
+        lower = _smooth(q[Label.LOWER], BAND_SMOOTH * body.unit_px) * ramp(where.below_waist / body.unit_px, *BAND_OVER)
+        fill = band_rim(photo, fill, lower, where, body.unit_px)
     mixed = photo + (fill - photo) * removed[..., None]
     plate = np.where(removed[..., None] > 0, np.clip(np.rint(mixed), 0, 255), photo).astype(np.uint8)
     edge = EDGE / body.unit_px
@@ -135,7 +142,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         overhang=front.top,
         ground=ground,
         away=np.asarray(cv2.distanceTransform((ground > 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5), np.float32),
-        lower=(steep(_smooth(q[Label.LOWER], BAND_SMOOTH * body.unit_px)) * (not off.bottom)).astype(np.float32),
+        lower=lower,
         clothed=_near_cloth(q[Label.UPPER] + q[Label.LOWER], CLOTH_NEAR * body.unit_px) * on_sleeve * has_sleeve,
         arm_side=np.asarray(where.reach[1] < where.reach[0], np.float32),
         worn_end=np.where(where.reach[1] < where.reach[0], body.arms[1].sleeve_end, body.arms[0].sleeve_end).astype(np.float32),
@@ -145,7 +152,10 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
 
 
 def _smooth(mask: FloatArray, sigma_px: float) -> FloatArray:
-    return blur(mask, sigma_px) if sigma_px > 0.5 else mask
+    """`mask` (H, W) with a smoother outline, and an edge of about two pixels."""
+    if sigma_px < 0.7:
+        return steep(mask)
+    return np.asarray(np.clip((blur(mask, sigma_px) - 0.5) * max(1.5 * sigma_px, SHARPEN) + 0.5, 0, 1), np.float32)
 
 
 def _near_cloth(cloth: FloatArray, reach_px: float) -> FloatArray:

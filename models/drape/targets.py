@@ -107,7 +107,7 @@ least the second."""
 DRESS_HALF = (0.34, 1.7)
 ANKLE_MOST = 1.0
 """A dress or skirt is at most as long as to the ankles."""
-BAND_PUFF, BAND_SLOPE = 0.05, 0.5
+BAND_PUFF, BAND_SLOPE = 0.03, 0.5
 """A tucked top stands off the waistband by at most so much (units), and this much more for each px above it."""
 BELOW_WAIST = 0.10
 """A tucked top's grid ends this far below the waist line; what is below the line is cut off."""

@@ -60,10 +60,18 @@ SLEEVE_SLACK = 0.15
 """A worn sleeve may end this much further along the arm (0..2) than it was found to."""
 CLOTH_BEHIND_ARM = 0.03
 """A sleeved arm beside the trunk hides this much of the trunk's own edge."""
+TAPER, TAPER_TO = 0.35, 0.36
+"""Upwards from a gap between arm and trunk, which is seen, a trunk grows wider by at most so much for each px, from at least
+so many units from the axis on."""
 KNEE_VISIBLE = 0.5
 """MediaPipe's visibility from which a knee inside the picture is seen."""
 THIGH_USUAL, SHIN_USUAL, THIGH_LEAST = 0.82, 0.80, 0.45
 """Bones of a leg that is not in the picture, in trunk lengths, when MediaPipe's guess of its thigh is shorter than the last."""
+EDGE_OFF, EDGE_STEP, EDGE_CORNER = 0.10, 0.02, 0.12
+"""The lower garment's upper edge is followed to this far (units) from the waist line; where it falls by more than the second
+between neighbours (a side, a hand before it) it is not followed; its corner lies within the third of the waistband's end."""
+TUCK_ROUND = 0.03
+"""Beside the corner a tucked top rounds off with this radius (units)."""
 BAND_ROWS = (0.04, 0.12)
 """The waistband's width is that of the lower garment between so many units below the waist line."""
 LEGS_FROM, LEGS_TO = 0.25, 1.6
@@ -113,6 +121,8 @@ class Body:
     """(2, ROW_COUNT) px from the axis to the outline of trunk and legs as worn."""
     waist: FloatArray
     """(WAIST_COUNT,) px below the shoulder line (along the axis) where the lower garment begins."""
+    band_line: FloatArray
+    """(WAIST_COUNT,) the same, following the lower garment's edge as it is seen: `waist` is its smooth likeness."""
     waist_known: bool
     waist_spread: float
     """Median deviation of the waist line's points from it, in units: small for a clear straight edge."""
@@ -175,7 +185,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         tip[k] += over * (np.clip(height, TIP_HEIGHT[0] * unit, TIP_HEIGHT[1] * unit) - own)
     side = np.stack([_side(labels, row_middle, (-1, 1)[k] * row_right, both[k], unit) for k in (0, 1)])
     side = _with_legs(side, legs, row_middle, row_right, hip_middle, right, unit)
-    waist, waist_known, spread, ratio, band = _waist(labels, both, row_middle, row_right, trunk_px, unit)
+    waist, band_line, waist_known, spread, ratio, band = _waist(labels, both, row_middle, row_right, trunk_px, unit)
     mouth = pose.xy[list(MOUTH)].mean(0)
     chin = pose.xy[NOSE] + (mouth - pose.xy[NOSE]) * 2.2
     return Body(
@@ -198,6 +208,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         row_right=row_right,
         side=side.astype(np.float32),
         waist=waist,
+        band_line=band_line,
         waist_known=waist_known,
         waist_spread=spread,
         hem_ratio=ratio,
@@ -391,13 +402,21 @@ def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Ar
     sleeved = ~ground[rows, end] & (seen[rows, end] != Label.SKIN)
     width = np.where(sleeved, width + CLOTH_BEHIND_ARM * unit, width)
     width = np.where(end < 0, SIDE_USUAL * unit, width)
+    # a ray that slips through a speck of the parse tells of no edge
+    width = np.median(np.stack([np.pad(width, 2, mode="edge")[i : i + len(width)] for i in range(5)]), 0)
+    # above a gap between arm and trunk the trunk goes on as it is seen below, and the rest is the arm's
+    gap = (end >= 0) & ground[rows, end]
+    cap = np.inf
+    for i in range(TRUNK_ROWS - 1, -1, -1):
+        cap = width[i] if gap[i] else cap + TAPER * ROW_SPAN * unit / (ROW_COUNT - 1)
+        width[i] = min(width[i], max(cap, TAPER_TO * unit))
     return np.convolve(np.pad(width, 2, mode="edge"), (0.1, 0.2, 0.4, 0.2, 0.1), "valid")
 
 
 def _waist(
     labels: LabelMap, arms: tuple[Arm, Arm], row_middle: FloatArray, row_right: FloatArray, trunk_px: float, unit: float
-) -> tuple[FloatArray, bool, float, float, FloatArray]:
-    """A robust parabola through the first lower-garment pixels below the old top, column by column."""
+) -> tuple[FloatArray, FloatArray, bool, float, float, FloatArray]:
+    """A robust parabola through the first lower-garment pixels below the old top, column by column, and these themselves."""
     lateral = np.linspace(-WAIST_TO, WAIST_TO, WAIST_COUNT)
     step_px = ROW_SPAN * unit / (ROW_COUNT - 1)
     fine = 4
@@ -420,7 +439,8 @@ def _waist(
     arm_reach = np.minimum(*(arm_coordinates(points[before, column], arm)[0] for arm in arms))
     good = (row >= 0) & ((above == Label.UPPER) | ((above != Label.BACKGROUND) & (arm_reach > 1.6)))
     if good.sum() < 8:
-        return np.full(WAIST_COUNT, 1.02 * trunk_px, np.float32), False, 1.0, 1.0, np.full(2, -1, np.float32)
+        usual = np.full(WAIST_COUNT, 1.02 * trunk_px, np.float32)
+        return usual, usual, False, 1.0, 1.0, np.full(2, -1, np.float32)
     x, y = lateral[good], distance[row[good]]
     weight = np.ones(len(x))
     powers = np.stack([np.ones_like(x), x, x**2], 1)
@@ -446,7 +466,38 @@ def _waist(
     ratio = width_of(Label.UPPER, -0.11, -0.05) / max(width_of(Label.LOWER, 0.06, 0.14), 1.0)
     rows = np.clip(at + np.array(BAND_ROWS) * unit / (step_px / fine), 0, len(distance) - 1).astype(int)
     band = np.array([_band(labels, middle[rows[0] : rows[1] + 1], side * right[rows[0] : rows[1] + 1], unit) for side in (-1, 1)])
-    return waist.astype(np.float32), True, float(np.median(np.abs(residual)) / unit), float(ratio), band.astype(np.float32)
+    edge = np.where(row >= 0, distance[np.maximum(row, 0)], np.inf)
+    line, corner = _band_line(waist, edge, lateral, band / unit, unit)
+    band = np.where(band > 0, np.minimum(band, corner * unit), band)
+    return waist.astype(np.float32), line, True, float(np.median(np.abs(residual)) / unit), float(ratio), band.astype(np.float32)
+
+
+def _band_line(waist: FloatArray, edge: FloatArray, lateral: FloatArray, band: FloatArray, unit: float) -> tuple[FloatArray, FloatArray]:
+    """(WAIST_COUNT,) px: `edge` where it runs along `waist`; between and beside it, as far from `waist` as its neighbours are.
+    And how far from the axis (units, both sides) its corners lie: at the end of `lateral` where they are not seen.
+
+    edge: inf where there is none; lateral, band: units from the axis.
+    """
+    off = (edge - waist) / unit
+    seen = np.abs(off) < EDGE_OFF
+    middle = WAIST_COUNT // 2
+    corner = [0, WAIST_COUNT - 1]
+    for k, columns in enumerate((range(middle, -1, -1), range(middle, WAIST_COUNT))):
+        last = -1
+        for i in columns:
+            if last >= 0 and seen[i] and edge[i] - edge[last] > EDGE_STEP * unit * abs(i - last):
+                seen[i] = False
+            if seen[i]:
+                last = i
+        if last >= 0 and band[k] > 0 and abs(abs(lateral[last]) - band[k]) < EDGE_CORNER:
+            corner[k] = last
+    if not seen.any():
+        return waist.astype(np.float32), np.full(2, WAIST_TO)
+    off = np.interp(lateral, lateral[seen], off[seen])
+    off = np.median(np.stack([np.pad(off, 1, mode="edge")[i : i + WAIST_COUNT] for i in range(3)]), 0)
+    beyond = np.maximum(np.maximum(lateral[corner[0]] - lateral, lateral - lateral[corner[1]]), 0)
+    off = off - np.minimum(beyond**2 / (2 * TUCK_ROUND), EDGE_OFF)
+    return np.asarray(waist + off * unit, np.float32), np.abs(lateral[corner])
 
 
 def _band(labels: LabelMap, middle: FloatArray, outward: FloatArray, unit: float) -> float:
