@@ -301,6 +301,8 @@ def blend(
     bare_from = sleeve_end.clamp_min(ARM_FROM)[:, :, None, None]
     beyond_sleeve = ((scene.arm_place - bare_from) / END_FADE).clamp(0, 1)
     filled_arm = (scene.arm_cover * beyond_sleeve * scene.arm_in_front).amax(1, keepdim=True) * (scene.removed > 0)
+    # arms are bare no wider than the plate shows them
+    filled_arm = torch.minimum(filled_arm, scene.skin)
     seen_arm = (scene.front_arms * beyond_sleeve).amax(1, keepdim=True)
     front = torch.maximum(scene.front_torso, torch.maximum(filled_arm, seen_arm))
     set_in = _set_in(layers.sleeve_place)

@@ -22,6 +22,8 @@ AXILLA, AXILLA_TO = (1.2, 1.5), (0.6, 0.35)
 """Round the upper arm, out to this many arm half widths, the fill is skin too: a raised arm has no cloth under it."""
 BEHIND_FROM = (1.3, 1.1)
 """From here on an arm that does not lie before the trunk lies behind it."""
+SEEN_ARM = (1.2, 1.5)
+"""Skin within so many half widths of an arm's bones is the arm's: in full, not any more."""
 LOWER_CLOSE, LOWER_LEAST_PX = 0.04, 100
 """Gaps in the seen lower garment (a hand, a belt) up to twice the first (units) are filled with it, if that much is seen."""
 LOWER_OVER = (-0.03, -0.015)
@@ -96,6 +98,9 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
     arms, arms_before = (on * (1 - steep(q[Label.LOWER])) * off.top for on in _arms(where, small_where, body))
+    # an arm whose skin is seen beside the old cloth is as wide as it is seen, wherever the pose has its bones
+    seen_arm = steep(q[Label.SKIN]) * ramp(nearer(where.reach), SEEN_ARM[1], SEEN_ARM[0]) * off.top
+    arms, arms_before = np.maximum(arms, seen_arm), np.maximum(arms_before, seen_arm)
     trunk = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=True)
     # an ankle is no wider than the shin: the foot below it is seen
     legs = larger(ramp(where.leg_reach * np.where(where.leg_place > END_FROM, HAND_REACH, 1.0), 1.0 + edge, 1.0 - edge))

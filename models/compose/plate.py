@@ -22,7 +22,7 @@ from models.compose.worn import Off, in_two_pieces, pockets
 from models.compose.wrinkles import wrinkles
 from models.masks import SHARPEN, blur, grow, larger, opened, ramp, steep
 from models.person.body import Body
-from models.types import Category, FloatArray, Label, PersonParse, Picture
+from models.types import Category, FloatArray, Label, LabelMap, PersonParse, Picture
 
 BAND_SMOOTH = 0.012
 """The edge of the worn lower garment is smoothed over so many units: a hem that keeps to it must not fray."""
@@ -30,6 +30,8 @@ BAND_OVER = (-0.03, -0.02)
 """It reaches at most this far (units) over its measured edge."""
 GROUND_LEAST = 0.03
 """Background narrower than twice this (units) may be a stripe of cloth that was not known: nothing is trimmed along it."""
+HOLE_MOST, HOLE_EDGE_PX = 0.12, 4
+"""Background of less than the first (units²) with the worn top right below it is a hole in the parse, not a gap."""
 GROUND_SMOOTH = 0.01
 """The silhouette is smoothed over so many units where a garment is trimmed to it."""
 CLOTH_NEAR = 0.07
@@ -125,7 +127,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         factor = wrinkles(photo, worn.parse, Label.UPPER, body.unit_px)
     if drawn is not Category.UPPER:
         factor = factor * wrinkles(photo, worn.parse, Label.LOWER, body.unit_px)
-    ground = _open_ground(q[Label.BACKGROUND], body.unit_px)
+    ground = _open_ground(q[Label.BACKGROUND], worn.parse.labels, body.unit_px)
     return Plate(
         plate=np.ascontiguousarray(plate),
         removed=removed,
@@ -164,9 +166,22 @@ def _near_cloth(cloth: FloatArray, reach_px: float) -> FloatArray:
     return ramp(np.asarray(away, np.float32), 1.5 * reach_px, reach_px).astype(np.float32)
 
 
-def _open_ground(background: FloatArray, unit_px: float) -> FloatArray:
-    """(H, W) 0..1: the background where it is wider than slits are, with a smooth edge of about two pixels."""
+def _open_ground(background: FloatArray, labels: LabelMap, unit_px: float) -> FloatArray:
+    """(H, W) 0..1: the background where it is wider than slits are, with a smooth edge of about two pixels.
+
+    What is shut in above the worn top's cloth is no gap beside an arm, but a hole in what was known of the cloth.
+    """
     wide = grow(opened(background > 0.5, max(1.0, GROUND_LEAST * unit_px)), 2)
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(wide)
+    for i in range(1, count):
+        if stats[i, cv2.CC_STAT_AREA] < HOLE_MOST * unit_px**2:
+            x, y, w, h = stats[i, :4]
+            box = (slice(y, y + h + HOLE_EDGE_PX), slice(x, x + w))
+            piece = pieces[box] == i
+            under = np.zeros_like(piece)
+            under[HOLE_EDGE_PX:] = piece[:-HOLE_EDGE_PX]
+            if (labels[box][under & ~piece] == Label.UPPER).mean() > 0.5:
+                wide[box][piece] = 0
     sigma = GROUND_SMOOTH * unit_px
     if sigma < 0.7:
         return np.asarray(steep(background) * wide, np.float32)

@@ -58,6 +58,8 @@ ARM_STARTS_AT = 0.38
 """Nearer to the axis than this a hand or forearm lies in front of the trunk and is not its edge."""
 SLEEVE_SLACK = 0.15
 """A worn sleeve may end this much further along the arm (0..2) than it was found to."""
+SKIN_NEXT = 8
+"""... but where skin is seen within so many hundredths of a unit beyond it, it is the trunk's."""
 CLOTH_BEHIND_ARM = 0.03
 """A sleeved arm beside the trunk hides this much of the trunk's own edge."""
 TAPER, TAPER_TO = 0.35, 0.36
@@ -389,7 +391,12 @@ def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Ar
     reach, place = arm_coordinates(points, arm)
     ground = seen == Label.BACKGROUND
     # cloth where the arm is bare lies before it
-    own = (seen == Label.SKIN) | (place < arm.sleeve_end + SLEEVE_SLACK)
+    # and cloth that goes on to an arm's skin is the trunk's
+    skin = seen == Label.SKIN
+    meets = np.zeros_like(skin)
+    for i in range(1, SKIN_NEXT + 1):
+        meets[:, :-i] |= skin[:, i:]
+    own = skin | ((place < arm.sleeve_end + SLEEVE_SLACK) & ~meets)
     on_arm = (reach < 1.05) & own
     # skin beside the cloth of a row is an arm, wherever the pose has it
     on_arm |= (seen == Label.SKIN) & (seen[:, : len(steps) // 6] == Label.UPPER).any(1)[:, None]
