@@ -33,6 +33,11 @@ RIM_FROM, RIM_OVER = 0.01, 0.03
 on over that edge, up to the second above it."""
 LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 """Its upper edge may lie this far (units) below the waist line, where a belt dips; its sides are smoothed over the second."""
+OUT_HEM, OUT_RATIO = 0.22, 0.9
+"""A top hangs out that ends at most the first (trunk lengths) above the hips, and is at least the second as wide as what is
+worn below it; see WORN_OUT in `drape/targets.py`. What a shorter top uncovers is no skin, but ..."""
+RAISED_TO = (0.42, 0.41)
+"""... the lower garment up to a high waistband (trunk lengths above the hips), over a soft edge."""
 GROUND_LIKE = 14.0
 """What differs by less (0..255) from the ground further off is ground too, beside a fill, ..."""
 CLOTH_UNLIKE = 0.6
@@ -97,10 +102,7 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
-    arms, arms_before = (on * (1 - steep(q[Label.LOWER])) * off.top for on in _arms(where, small_where, body))
-    # an arm whose skin is seen beside the old cloth is as wide as it is seen, wherever the pose has its bones
-    seen_arm = steep(q[Label.SKIN]) * ramp(nearer(where.reach), SEEN_ARM[1], SEEN_ARM[0]) * off.top
-    arms, arms_before = np.maximum(arms, seen_arm), np.maximum(arms_before, seen_arm)
+    arms, arms_before = (on * (1 - steep(q[Label.LOWER])) * off.top for on in _arms(where, small_where, body, q[Label.SKIN]))
     trunk = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=True)
     # an ankle is no wider than the shin: the foot below it is seen
     legs = larger(ramp(where.leg_reach * np.where(where.leg_place > END_FROM, HAND_REACH, 1.0), 1.0 + edge, 1.0 - edge))
@@ -117,15 +119,13 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
         lower = shrink(labels == Label.LOWER, 2)
         if (lower * clean).sum() > LOWER_LEAST_PX:
             share = ramp(where.below_waist / body.unit_px, *LOWER_OVER) * (1 - arms)
-            wide = close(labels == Label.LOWER, LOWER_CLOSE * unit)
-            up = np.ones((max(1, round(LOWER_UP * unit)), 1), np.uint8)
-            # the sides, which slant, are not to grow wider
-            wide |= np.asarray(cv2.dilate(wide, up, anchor=(0, 0)), np.uint8) & (small_where.below_waist < LOWER_UP * body.unit_px)
-            wide_share = enlarge(blur(wide, max(1.0, LOWER_SMOOTH * unit)), (width, height))
-            on_body += (filled(lower) - on_body) * share[..., None]
-            skin = skin * (1 - share)
+            # what a hanging top has hidden of it too
+            with_hidden = np.maximum(share, _raised(where, body) * (1 - arms))
+            on_body += (filled(lower) - on_body) * with_hidden[..., None]
+            skin = skin * (1 - with_hidden)
             clothed = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=False)
-            trunk = trunk * (1 - share) + np.minimum(clothed, ramp(wide_share, 0.4, 0.6)) * share
+            wide = _wide_lower(labels, small_where, body.unit_px, scale, (width, height))
+            trunk = trunk * (1 - share) + np.minimum(clothed, wide) * share
     elif off is Off.LOWER:
         # what is seen above the waist line goes on a little below it
         small_below = small_where.below_waist / body.unit_px
@@ -165,8 +165,12 @@ def band_rim(photo: Picture, fill: FloatArray, lower: FloatArray, where: Coordin
     return result
 
 
-def _arms(where: Coordinates, small: Coordinates, body: Body) -> tuple[FloatArray, FloatArray]:
-    """(H, W) 0..1 the bare arms, and what of them lies before the trunk; `small`: coordinates of arms as wide as they are bare."""
+def _arms(where: Coordinates, small: Coordinates, body: Body, skin: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(H, W) 0..1 the bare arms, and what of them lies before the trunk; `small`: coordinates of arms as wide as they are bare.
+
+    Where its `skin` is seen beside the old cloth an arm is as wide as that, wherever the pose has its bones.
+    """
+    seen = steep(skin) * ramp(nearer(where.reach), SEEN_ARM[1], SEEN_ARM[0])
     edge = EDGE / body.unit_px
     height, width = where.across.shape
     beside = [ramp(enlarge(own, (width, height)), 1.0 + edge, 1.0 - edge) for own in small.reach]
@@ -175,7 +179,25 @@ def _arms(where: Coordinates, small: Coordinates, body: Body) -> tuple[FloatArra
         own * (1.0 if arm.in_front else ramp(place, *BEHIND_FROM)) * arm.visible
         for own, place, arm in zip(beside, where.place, body.arms, strict=True)
     )
-    return np.maximum(beside[0], beside[1]), np.maximum(first, second)
+    return np.maximum(np.maximum(beside[0], beside[1]), seen), np.maximum(np.maximum(first, second), seen)
+
+
+def _wide_lower(labels: AnyMask, small: Coordinates, unit_px: float, scale: float, size: tuple[int, int]) -> FloatArray:
+    """(H, W) 0..1: the lower garment as wide as it is seen to be, up to a little over its edge. size (w, h) px."""
+    unit = unit_px * scale
+    wide = close(labels == Label.LOWER, LOWER_CLOSE * unit)
+    up = np.ones((max(1, round(LOWER_UP * unit)), 1), np.uint8)
+    # the sides, which slant, are not to grow wider
+    wide |= np.asarray(cv2.dilate(wide, up, anchor=(0, 0)), np.uint8) & (small.below_waist < LOWER_UP * unit_px)
+    return ramp(enlarge(blur(wide, max(1.0, LOWER_SMOOTH * unit)), size), 0.4, 0.6)
+
+
+def _raised(where: Coordinates, body: Body) -> FloatArray:
+    """(H, W) 0..1: where the lower garment goes on above the hem of a top that hangs over it, up to its own waistband."""
+    hem = 1 - float(np.median(body.waist)) / body.trunk_px
+    if not body.waist_known or hem > OUT_HEM or body.hem_ratio < OUT_RATIO:
+        return np.zeros_like(where.below_waist)
+    return ramp(where.below_shoulders / body.trunk_px, 1 - RAISED_TO[0], 1 - RAISED_TO[1])
 
 
 def _textured(fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: FloatArray, scale: float, unit_px: float) -> FloatArray:

@@ -30,8 +30,8 @@ BAND_OVER = (-0.03, -0.02)
 """It reaches at most this far (units) over its measured edge."""
 GROUND_LEAST = 0.03
 """Background narrower than twice this (units) may be a stripe of cloth that was not known: nothing is trimmed along it."""
-HOLE_MOST, HOLE_EDGE_PX = 0.12, 4
-"""Background of less than the first (units²) with the worn top right below it is a hole in the parse, not a gap."""
+HOLE_MOST, HOLE_UNDER = 0.12, 0.15
+"""Background of less than the first (units²), of which the next below it (units) is the worn top, is a hole in the parse, no gap."""
 GROUND_SMOOTH = 0.01
 """The silhouette is smoothed over so many units where a garment is trimmed to it."""
 CLOTH_NEAR = 0.07
@@ -173,14 +173,14 @@ def _open_ground(background: FloatArray, labels: LabelMap, unit_px: float) -> Fl
     """
     wide = grow(opened(background > 0.5, max(1.0, GROUND_LEAST * unit_px)), 2)
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(wide)
+    reach = np.ones((max(2, round(HOLE_UNDER * unit_px)), 1), np.uint8)
     for i in range(1, count):
         if stats[i, cv2.CC_STAT_AREA] < HOLE_MOST * unit_px**2:
             x, y, w, h = stats[i, :4]
-            box = (slice(y, y + h + HOLE_EDGE_PX), slice(x, x + w))
+            box = (slice(y, y + h + len(reach)), slice(x, x + w))
             piece = pieces[box] == i
-            under = np.zeros_like(piece)
-            under[HOLE_EDGE_PX:] = piece[:-HOLE_EDGE_PX]
-            if (labels[box][under & ~piece] == Label.UPPER).mean() > 0.5:
+            under = np.asarray(cv2.dilate(piece.astype(np.uint8), reach, anchor=(0, len(reach) - 1)), np.bool_) & ~piece
+            if (labels[box][under] == Label.UPPER).mean() > 0.5:
                 wide[box][piece] = 0
     sigma = GROUND_SMOOTH * unit_px
     if sigma < 0.7:
