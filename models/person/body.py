@@ -72,8 +72,8 @@ THIGH_USUAL, SHIN_USUAL, THIGH_LEAST = 0.82, 0.80, 0.45
 EDGE_OFF, EDGE_STEP, EDGE_CORNER = 0.10, 0.02, 0.12
 """The lower garment's upper edge is followed to this far (units) from the waist line; where it falls by more than the second
 between neighbours (a side, a hand before it) it is not followed; its corner lies within the third of the waistband's end."""
-TUCK_ROUND = 0.03
-"""Beside the corner a tucked top rounds off with this radius (units)."""
+TUCK_ROUND, TUCK_MOST = 0.03, 0.2
+"""Beside the corner a tucked top rounds off with this radius, up to this far above it (units)."""
 BAND_ROWS = (0.04, 0.12)
 """The waistband's width is that of the lower garment between so many units below the waist line."""
 LEGS_FROM, LEGS_TO = 0.25, 1.6
@@ -503,7 +503,7 @@ def _band_line(waist: FloatArray, edge: FloatArray, lateral: FloatArray, band: F
     off = np.interp(lateral, lateral[seen], off[seen])
     off = np.median(np.stack([np.pad(off, 1, mode="edge")[i : i + WAIST_COUNT] for i in range(3)]), 0)
     beyond = np.maximum(np.maximum(lateral[corner[0]] - lateral, lateral - lateral[corner[1]]), 0)
-    off = off - np.minimum(beyond**2 / (2 * TUCK_ROUND), EDGE_OFF)
+    off = off - np.minimum(beyond**2 / (2 * TUCK_ROUND), TUCK_MOST)
     return np.asarray(waist + off * unit, np.float32), np.abs(lateral[corner])
 
 
