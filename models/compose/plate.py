@@ -180,7 +180,7 @@ def _open_ground(background: FloatArray, labels: LabelMap, unit_px: float) -> Fl
             box = (slice(y, y + h + len(reach)), slice(x, x + w))
             piece = pieces[box] == i
             under = np.asarray(cv2.dilate(piece.astype(np.uint8), reach, anchor=(0, len(reach) - 1)), np.bool_) & ~piece
-            if (labels[box][under] == Label.UPPER).mean() > 0.5:
+            if (labels[box][under] == Label.UPPER).sum() > 0.5 * under.sum():
                 wide[box][piece] = 0
     sigma = GROUND_SMOOTH * unit_px
     if sigma < 0.7:
