@@ -11,7 +11,7 @@ from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import END_FROM, HAND_REACH, bare_and_layer, bare_arms, mottling
 from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
-from models.person.body import ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, Body
+from models.person.body import HIGH_BAND, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, Body
 from models.types import FloatArray, Label, Picture
 
 FILL_LONG_SIDE_PX = 512
@@ -36,8 +36,8 @@ LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 OUT_HEM, OUT_RATIO = 0.22, 0.9
 """A top hangs out that ends at most the first (trunk lengths) above the hips, and is at least the second as wide as what is
 worn below it; see WORN_OUT in `drape/targets.py`. What a shorter top uncovers is no skin, but ..."""
-RAISED_TO = (0.42, 0.41)
-"""... the lower garment up to a high waistband (trunk lengths above the hips), over a soft edge."""
+RAISED_EDGE = 0.01
+"""... the lower garment, up to HIGH_BAND over a soft edge (trunk lengths)."""
 GROUND_LIKE = 14.0
 """What differs by less (0..255) from the ground further off is ground too, beside a fill, ..."""
 CLOTH_UNLIKE = 0.6
@@ -197,7 +197,7 @@ def _raised(where: Coordinates, body: Body) -> FloatArray:
     hem = 1 - float(np.median(body.waist)) / body.trunk_px
     if not body.waist_known or hem > OUT_HEM or body.hem_ratio < OUT_RATIO:
         return np.zeros_like(where.below_waist)
-    return ramp(where.below_shoulders / body.trunk_px, 1 - RAISED_TO[0], 1 - RAISED_TO[1])
+    return ramp(where.below_shoulders / body.trunk_px, 1 - HIGH_BAND, 1 - HIGH_BAND + RAISED_EDGE)
 
 
 def _textured(fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: FloatArray, scale: float, unit_px: float) -> FloatArray:

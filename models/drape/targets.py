@@ -12,7 +12,7 @@ from torch import Tensor
 from models.drape.cut import Measures
 from models.drape.frame import Frame, Placement, clip, piecewise, row_at, sample, smooth, unit_vector
 from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_INSET, SLEEVE_ROWS, WAIST_ROW, YOKE_ROWS, SleeveCurves, TorsoCurves
-from models.person.body import TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_TO
+from models.person.body import HIGH_BAND, TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_TO
 from models.person.limbs import LIMB_COUNT
 from models.types import Tuck
 
@@ -91,6 +91,8 @@ ARM_FULL_PAST = 0.15
 """From so much (places on the arm) past the worn sleeve's end the silhouette is the bare arm's for sure."""
 TUCK_FROM = -0.32
 """A top that would end less than this below the waist line (negative: above it) is drawn down to it when tucked."""
+BAND_LAP = 0.03
+"""One that hangs out and would end so little above the waistband of what is worn below it is drawn down to this far below that."""
 HEM_SNAP = 0.48
 """A hem within this of the worn top's hem is put there."""
 WORN_OUT = ((0.10, 0.90), (0.22, 1.12))
@@ -240,6 +242,10 @@ def _side(
     short_by = torch.where((tuck > 0.5) & (tuck < 1.5), torch.full_like(tuck, -HEM_SNAP), torch.full_like(tuck, TUCK_FROM))
     tucked = known & wants_in & (own > frame.waist + short_by * unit)
     snapped = known & ~wants_in & ((own - frame.waist).abs() < HEM_SNAP * unit) & (tuck < 1.5)
+    # a shorter one that hangs out comes down to where a waistband may be
+    band = (1 - HIGH_BAND) * frame.trunk + BAND_LAP * unit
+    short = known & ~wants_in & ~snapped & (band < frame.waist) & (tuck < 1.5)
+    own = torch.where(short & (own > band + TUCK_FROM * unit), torch.maximum(own, band), own)
     end = torch.where(tucked, torch.maximum(own, frame.waist + BELOW_WAIST * unit), torch.where(snapped, frame.waist, own))
     share = torch.linspace(0, 1, BODY_ROWS + 1, device=unit.device)
     ends = torch.where(snapped[:, None], _snapped_ends(frame, measures, scale), end[:, None].expand(-1, 2))

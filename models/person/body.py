@@ -74,6 +74,8 @@ EDGE_OFF, EDGE_STEP, EDGE_CORNER = 0.10, 0.02, 0.12
 between neighbours (a side, a hand before it) it is not followed; its corner lies within the third of the waistband's end."""
 TUCK_ROUND, TUCK_MOST = 0.03, 0.2
 """Beside the corner a tucked top rounds off with this radius, up to this far above it (units)."""
+HIGH_BAND = 0.25
+"""Under a top that hangs out the lower garment's waistband lies at most so far above the hips (trunk lengths)."""
 BAND_ROWS = (0.04, 0.12)
 """The waistband's width is that of the lower garment between so many units below the waist line."""
 LEGS_FROM, LEGS_TO = 0.25, 1.6
