@@ -20,7 +20,7 @@ from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
 from models.garment.lace import Lace, find_lace
 from models.garment.maskops import components, dilated, disk, eroded
-from models.garment.outline import STANDS_OFF, antialias, fill_pockets
+from models.garment.outline import STANDS_OFF, antialias, fill_pockets, without_bites
 from models.garment.scale import to_picture, to_work, work_factor
 from models.types import BoolArray, FloatArray, LabelMap, Picture
 
@@ -71,8 +71,9 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1
     ground = ground_of(work, factor)
     clear = clear_cloth(ground)
     cloth = with_faint_cloth(ground, clear.cloth, clear.shadow)
-    filled = fill_pockets(cloth, ground.distance > STANDS_OFF * ground.threshold)
-    mask = filled & ~gaps(ground, filled, cloth, clear.cloth)
+    stands_off = ground.distance > STANDS_OFF * ground.threshold
+    filled = fill_pockets(cloth, stands_off)
+    mask = without_bites(filled & ~gaps(ground, filled, cloth, clear.cloth), ground.distance)
     _check(mask)
     mask = _main_piece(mask)
     soft = antialias(mask, ground.distance, ground.noise)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from models.garment.maskops import blurred, box, components, dilated, disk, distance_to, fill_holes, reachable_by
+from models.garment.maskops import blurred, box, closed, components, dilated, disk, distance_to, fill_holes, reachable_by
 from models.types import BoolArray, FloatArray
 
 PASSAGE: Final = 9
@@ -18,6 +18,14 @@ STANDS_OFF: Final = 2.5
 FRAMED: Final = 0.8
 """... and stands off the ground by so many thresholds over this share of the way round. White cloth that passes through the
 ground's colour does so gradually."""
+BITE: Final = 21
+BITE_AREA: Final = 40
+"""Inlets up to so many px wide, and from so many px of area, are bites ..."""
+BITE_ARMPIT: Final = 1.5
+"""One that stands, opens downwards and is no higher than so many times that width is the tip of an armpit."""
+BITE_BESIDE: Final = (2.0, 12.0)
+BITE_FAINT: Final = 6.0
+"""... where the cloth so many px beside them differs from the ground by no more than so many Lab units, in the median."""
 SMOOTH_CLEAR: Final = 1.0
 SMOOTH_FAINT: Final = 6.0
 """Blur radius px of the outline where it is clear, and where garment and ground hardly differ."""
@@ -53,6 +61,30 @@ def fill_pockets(mask: BoolArray, stands_off: BoolArray | None = None) -> BoolAr
             piece = labels[part] == i
             if stands_off is None or framed(stands_off, labels == i, (x, y, w, h)):
                 result[part][piece] = False
+    return result
+
+
+def without_bites(mask: BoolArray, distance: FloatArray) -> BoolArray:
+    """`mask` (h, w) with its narrow inlets filled where the cloth beside them hardly differs from the ground, by `distance`.
+
+    Seams of white cloth look like shadow that reaches in from the ground, and some of it has the ground's very colour.
+    """
+    count, labels, stats = components(closed(mask, disk(BITE)) & ~mask)
+    result = mask.copy()
+    for i in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[i])
+        if area < BITE_AREA:
+            continue
+        margin = int(BITE_BESIDE[1]) + 2
+        part = np.s_[max(0, y - margin) : y + h + margin, max(0, x - margin) : x + w + margin]
+        piece = labels[part] == i
+        away = distance_to(piece)
+        mouth = np.flatnonzero(((away < 2) & ~piece & ~mask[part]).any(1))
+        if w < h < BITE_ARMPIT * BITE and mouth.size and mouth.mean() > np.flatnonzero(piece.any(1)).mean():
+            continue
+        beside = (away > BITE_BESIDE[0]) & (away < BITE_BESIDE[1]) & mask[part]
+        if beside.any() and float(np.median(distance[part][beside])) < BITE_FAINT:
+            result[part] |= piece
     return result
 
 

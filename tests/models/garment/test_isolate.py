@@ -177,6 +177,14 @@ def test_a_white_shirt_keeps_its_sleeves(quality: int | None) -> None:
     assert iou(isolate(picture).mask, shot.mask) > 0.95
 
 
+@pytest.mark.parametrize("size", [(480, 640), (576, 768), (720, 960)])
+def test_seams_of_white_cloth_let_no_ground_in(size: tuple[int, int]) -> None:
+    shot = packshot("white-tee", size)
+    found = isolate(shot.picture).mask
+    assert (shot.mask & ~found).sum() < 0.004 * shot.mask.sum()
+    assert iou(found, shot.mask) > 0.97
+
+
 def test_half_a_garment_is_cut_off() -> None:
     picture = packshot("chinos", (480, 640)).picture
     with pytest.raises(GarmentNotIsolated, match="cut off"):
