@@ -59,7 +59,7 @@ DRESS_RATIO: Final = 3.15
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class Shape:
     """What tells lower garments on an outline."""
 
     flat: float
@@ -84,14 +84,14 @@ def find_category(mask: BoolArray) -> tuple[Category, float]:
     """The category of the garment `mask` (H, W), and 0.5..1 how far it is from being another."""
     frame = find_frame(mask)
     upright = frame.upright(mask.astype(np.float32)) > 0.5
-    lower = _lower_score(_measure(upright, frame.axis_x))
+    lower = lower_score(measure(upright, frame.axis_x))
     if lower >= 0.5:
         return Category.LOWER, lower
     dress = _dress_score(upright, frame)
     return (Category.DRESS, dress) if dress >= 0.5 else (Category.UPPER, min(1 - dress, max(0.5, 1 - lower)))
 
 
-def _lower_score(shape: _Shape) -> float:
+def lower_score(shape: Shape) -> float:
     """0..1, from 0.5 on a lower garment: each measure's distance from its limit, the worst counts."""
     if shape.legs >= LEG_GAP:
         margins = [
@@ -136,7 +136,7 @@ def _dress_score(upright: BoolArray, frame: Frame) -> float:
     return _margin((hem - neck) / float(across[0]) + FLARE_WEIGHT * flare, DRESS_LENGTH, DRESS_SPREAD)
 
 
-def _measure(upright: BoolArray, axis_x: float) -> _Shape:
+def measure(upright: BoolArray, axis_x: float) -> Shape:
     ys, xs = np.nonzero(upright)
     y0, height, whole = int(ys.min()), int(np.ptp(ys)) + 1, float(np.ptp(xs) + 1)
     rows = upright[y0 : y0 + height]
@@ -145,11 +145,11 @@ def _measure(upright: BoolArray, axis_x: float) -> _Shape:
     try:
         marks = find_lower_marks(upright, axis_x)
     except GarmentNotReadable:
-        return _Shape(0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
+        return Shape(0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0)
     parting = find_parting(upright, axis_x)
     legs = 0.0 if parting.crotch_y is None else (y0 + height - parting.crotch_y) / height
     corners = marks.waist_corners(axis_x)
-    return _Shape(
+    return Shape(
         flat=_flatness(upright, corners, height),
         legs=legs,
         shoulder=_shoulder(marks, y0 + SHOULDER_ROWS * height, whole),

@@ -197,7 +197,7 @@ def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.int
     weight = np.where(angles() > LABEL_ANGLE, LABEL_WEIGHT, 1.0).astype(np.float32)
     cover = ((along > EDGE_WEAK * weight) * weight).sum(1) / weight.sum()
     strong = along.mean(1) * np.interp(table.depth[tried], USUAL_DEPTH, [1.0, 0.33]) * (cover > LEAST_COVER)
-    if _unlike(sides, table.index[tried[:: max(1, len(tried) // KEPT)]]) > unlike:
+    if not tried.size or _unlike(sides, table.index[tried[:: max(1, len(tried) // KEPT)]]) > unlike:
         return []
     best = np.argsort(-strong)[:KEPT]
     best = best[strong[best] > LEAST_SCORE]

@@ -15,6 +15,7 @@ from models.garment.halves import halves, open_gaps
 from models.garment.isolate import MASK_FROM, Isolated, isolate_work
 from models.garment.lace import thread_coloured
 from models.garment.landmarks import DRESS_ROWS, SIDE_ROWS, find_marks
+from models.garment.lie import HALVES_UNLIKE, check_lie
 from models.garment.lower import LowerOutline, find_lower_marks
 from models.garment.neckline import find_neckline, inner_back_of
 from models.garment.puffed import with_open_seams
@@ -38,6 +39,7 @@ FULL_SYMMETRY: Final = 0.96
 FOLDED: Final = 0.94
 FOLDED_LOWER: Final = 0.97
 """Share of its bounding box that only a folded garment fills: a top or dress, a straight skirt."""
+RECTANGLE: Final = "A rectangle is seen, folded cloth or a picture in the picture: send a picture of one garment only, laid out flat."
 NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "a lower garment", Category.DRESS: "a dress"}
 
 
@@ -51,10 +53,12 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
     work = to_work(picture)
     isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
     seen, score = find_category(isolated.mask)
+    check_lie(isolated.mask, seen, category)
     found = seen if category is None else category
     read = _read_lower(picture, work, isolated, score) if found is Category.LOWER else _read_upper(picture, work, isolated, found, score)
     if category is None:
-        return read
+        sure = float(np.clip((score - 0.5) / (UNSURE_CATEGORY - 0.5), 0, 1))
+        return replace(read, confidence=read.confidence * (DOUBTFUL + (1 - DOUBTFUL) * sure))
     if category is seen or score < SURE_CATEGORY:
         return replace(read, category_score=1.0, notices=())
     doubt = Notice("category-doubtful", f"Read as {NAMES[category]} as asked, but it looks like {NAMES[seen]}: check the category.")
@@ -66,7 +70,7 @@ def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_sc
     cloth = without_shade(work, isolated.alpha)
     frame = find_frame(cloth >= MASK_FROM)
     if frame.symmetry < LOWER_SYMMETRY:
-        raise GarmentNotReadable("The garment's halves are too unlike: lay it out flat and straight, front up, nothing folded over.")
+        raise GarmentNotReadable(HALVES_UNLIKE)
     soft = frame.upright(cloth)
     mask = soft > 0.5
     outline = LowerOutline(frame, find_lower_marks(mask, frame.axis_x), work.shape[:2], shape)
@@ -74,7 +78,7 @@ def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_sc
     alpha = to_picture(cloth, shape)
     full = alpha >= MASK_FROM
     if fullness(mask) > FOLDED_LOWER:
-        raise GarmentNotReadable("The garment looks folded: lay it out flat so that waist, sides and hems show.")
+        raise GarmentNotReadable(RECTANGLE)
     inner_back = to_picture(frame.back(inner_back_over(soft, band)), shape)
     return GarmentReading(
         rgb=recolour_edge(picture, full),
@@ -95,7 +99,7 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category: C
     shape = picture.shape[:2]
     frame = find_frame(isolated.mask)
     if frame.symmetry < LEAST_SYMMETRY:
-        raise GarmentNotReadable("The garment's halves are too unlike: lay it out flat and straight, front up, nothing folded over.")
+        raise GarmentNotReadable(HALVES_UNLIKE)
     soft = frame.upright(isolated.alpha)
     mask = open_gaps(soft > 0.5)
     dress = category is Category.DRESS
@@ -111,7 +115,7 @@ def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category: C
     alpha = to_picture(isolated.alpha, shape)
     full = alpha >= MASK_FROM
     if fullness(full) > FOLDED:
-        raise GarmentNotReadable("The garment looks folded: lay it out flat so that shoulders and sides show.")
+        raise GarmentNotReadable(RECTANGLE)
     rgb, see_through = recolour_edge(picture, full), alpha
     if isolated.lace is not None:
         lace = np.clip(to_picture(isolated.lace.alpha, shape), 0, 1)
