@@ -64,7 +64,7 @@ def isolate(picture: Picture, alpha: LabelMap | None = None) -> Isolated:
 
 def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1.0) -> Isolated:
     """`isolate` on a picture brought to the working size by `factor`; `alpha` may have the original's."""
-    if alpha is not None and _is_cut_out(alpha):
+    if alpha is not None and is_cut_out(alpha):
         soft = to_work(alpha).astype(np.float32) / 255.0
         _check(soft > 0.5)
         return Isolated(mask=soft >= MASK_FROM, alpha=soft, clearness=1.0)
@@ -81,7 +81,8 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1
     return Isolated(mask=soft >= MASK_FROM, alpha=soft, clearness=_clearness(mask, ground), lace=lace)
 
 
-def _is_cut_out(alpha: LabelMap) -> bool:
+def is_cut_out(alpha: LabelMap) -> bool:
+    """Whether `alpha` (H, W) 0..255 cuts something out of its picture."""
     corners = (alpha[0, 0], alpha[0, -1], alpha[-1, 0], alpha[-1, -1])
     return bool((alpha > 127).mean() < OPAQUE and min(corners) < 128)
 

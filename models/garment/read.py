@@ -10,9 +10,10 @@ import numpy as np
 from models.errors import GarmentNotReadable
 from models.garment.axis import find_frame
 from models.garment.category import find_category
+from models.garment.cutout import mended
 from models.garment.edge import recolour_edge
 from models.garment.halves import halves, open_gaps
-from models.garment.isolate import MASK_FROM, Isolated, isolate_work
+from models.garment.isolate import MASK_FROM, Isolated, is_cut_out, isolate_work
 from models.garment.lace import thread_coloured
 from models.garment.landmarks import DRESS_ROWS, SIDE_ROWS, find_marks
 from models.garment.lie import HALVES_UNLIKE, check_lie
@@ -50,6 +51,8 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
     wears in it, what the person's parse found (`worn.worn_upper`). An alpha that cuts nothing out is ignored.
     Raises GarmentNotIsolated and GarmentNotReadable.
     """
+    if alpha is not None and is_cut_out(alpha):
+        picture, alpha = mended(picture, alpha)
     work = to_work(picture)
     isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
     seen, score = find_category(isolated.mask)

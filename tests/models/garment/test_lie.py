@@ -13,7 +13,7 @@ from models.errors import GarmentNotReadable
 from models.garment import find_category, isolate, read_garment_picture
 from models.garment.lie import check_lie
 from models.samples import Packshot, SkirtStyle, TrouserStyle, UpperStyle, draw_dress, draw_skirt, draw_trousers, draw_upper
-from models.types import BoolArray, Category, Picture
+from models.types import BoolArray, Picture
 
 Draw = Callable[[str], Packshot]
 SIZE = (384, 512)
