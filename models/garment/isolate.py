@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 
 from models.errors import GarmentNotIsolated
-from models.garment.cloth import clear_cloth
+from models.garment.cloth import ClearCloth, clear_cloth
 from models.garment.faint import with_faint_cloth
 from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
+from models.garment.hanger import find_hanger
 from models.garment.lace import Lace, find_lace
 from models.garment.maskops import components, dilated, disk, eroded
 from models.garment.outline import STANDS_OFF, antialias, fill_pockets, without_bites
@@ -34,6 +35,8 @@ BORDER_CONTACT: Final = (0.25, 0.24)
 """Share of the garment's own width (top, bottom) or height (sides) that may run along the picture's border."""
 OPAQUE: Final = 0.97
 """An alpha channel that covers more than this, or all four corners, is no cut-out."""
+HANGER_RIM: Final = 9
+"""Diameter px by which a hanger is grown into its soft edge."""
 MASK_FROM: Final = 0.3
 """Coverage from which a pixel counts as garment: edge pixels that show some cloth belong to it."""
 
@@ -71,6 +74,12 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1
     ground = ground_of(work, factor)
     clear = clear_cloth(ground)
     cloth = with_faint_cloth(ground, clear.cloth, clear.shadow)
+    hanger = find_hanger(cloth, clear.cloth)
+    if hanger is not None:
+        # like a shadow, it is neither ground nor cloth
+        kept = clear.cloth & ~hanger
+        clear = ClearCloth(kept, clear.shadow | (dilated(hanger, disk(HANGER_RIM)) & ~kept))
+        cloth = with_faint_cloth(ground, clear.cloth, clear.shadow)
     stands_off = ground.distance > STANDS_OFF * ground.threshold
     filled = fill_pockets(cloth, stands_off)
     mask = without_bites(filled & ~gaps(ground, filled, cloth, clear.cloth), ground.distance)

@@ -40,6 +40,9 @@ FULL_SYMMETRY: Final = 0.96
 FOLDED: Final = 0.94
 FOLDED_LOWER: Final = 0.97
 """Share of its bounding box that only a folded garment fills: a top or dress, a straight skirt."""
+LEAST_PX: Final = 80
+SMALL_PX: Final = 220
+"""Under so many px of height or width, of the picture as it was sent, a garment is not read; under so many it is drawn blurred."""
 RECTANGLE: Final = "A rectangle is seen, folded cloth or a picture in the picture: send a picture of one garment only, laid out flat."
 NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "a lower garment", Category.DRESS: "a dress"}
 
@@ -56,16 +59,24 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
     work = to_work(picture)
     isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
     seen, score = find_category(isolated.mask)
+    size = max(isolated.mask.any(axis).sum() for axis in (0, 1)) / work_factor(*picture.shape[:2])
+    if size < LEAST_PX:
+        raise GarmentNotReadable(f"The garment is only {size:.0f} pixels long: send a larger picture, of {SMALL_PX} pixels at least.")
     check_lie(isolated.mask, seen, category)
     found = seen if category is None else category
     read = _read_lower(picture, work, isolated, score) if found is Category.LOWER else _read_upper(picture, work, isolated, found, score)
+    if size < SMALL_PX:
+        read = replace(read, confidence=read.confidence * float(size) / SMALL_PX)
+    small = (
+        () if size >= SMALL_PX else (Notice("garment-small", f"The garment is only {size:.0f} pixels long: a larger picture shows more."),)
+    )
     if category is None:
         sure = float(np.clip((score - 0.5) / (UNSURE_CATEGORY - 0.5), 0, 1))
-        return replace(read, confidence=read.confidence * (DOUBTFUL + (1 - DOUBTFUL) * sure))
+        return replace(read, confidence=read.confidence * (DOUBTFUL + (1 - DOUBTFUL) * sure), notices=(*read.notices, *small))
     if category is seen or score < SURE_CATEGORY:
-        return replace(read, category_score=1.0, notices=())
+        return replace(read, category_score=1.0, notices=small)
     doubt = Notice("category-doubtful", f"Read as {NAMES[category]} as asked, but it looks like {NAMES[seen]}: check the category.")
-    return replace(read, category_score=1.0, confidence=read.confidence * DOUBTFUL, notices=(doubt,))
+    return replace(read, category_score=1.0, confidence=read.confidence * DOUBTFUL, notices=(doubt, *small))
 
 
 def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:

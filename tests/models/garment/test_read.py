@@ -146,3 +146,25 @@ def test_large_pictures_are_recoloured_like_small_ones() -> None:
     recoloured = recolour_edge(picture, mask)
     assert (recoloured[400:1600, 500:1100] == (150, 30, 40)).all()
     assert np.abs(recoloured[280:300, 600:1000].astype(int) - (150, 30, 40)).max() <= 2
+
+
+def test_small_garments_are_told(drawn: Draw) -> None:
+    picture = drawn("tee").picture
+    found = read_garment_picture(np.asarray(cv2.resize(picture, (150, 200), interpolation=cv2.INTER_AREA), np.uint8), Category.UPPER)
+    assert [notice.code for notice in found.notices] == ["garment-small"]
+    assert found.confidence < 0.8
+    with pytest.raises(GarmentNotReadable, match="larger"):
+        read_garment_picture(np.asarray(cv2.resize(picture, (60, 80), interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def test_a_hanger_is_no_cloth(drawn: Draw) -> None:
+    shot = drawn("tee")
+    picture = shot.picture.copy()
+    (x0, y0), (x1, _) = (tuple(round(float(v)) for v in point) for point in upper_marks(shot.landmarks).neck)
+    middle = (x0 + x1) // 2
+    cv2.line(picture, (middle, y0 - 70), (middle, y0 - 10), (90, 60, 30), 4)
+    for x in (x0, x1):
+        cv2.line(picture, (middle, y0 - 12), (x, y0 + 8), (90, 60, 30), 4)
+    found = read_garment_picture(picture)
+    assert (found.mask & ~shot.mask)[:y0].sum() < 120
+    assert found.mask[shot.mask].mean() > 0.98
