@@ -56,6 +56,10 @@ UNLIKE_ROWS: Final = 0.6
 SIDEWAYS: Final = (0.02, 0.955)
 """A garment on its side is so much more symmetric about the level line than about the upright one, and so much altogether."""
 
+BESIDE: Final = 0.15
+"""Share of a top's lower rows in which something hangs beside it: more are sleeves, and their armpits must show."""
+
+SLEEVES_CLOSE: Final = "Sleeves and sides could not be told apart: lay the sleeves a little away from the sides."
 UPSIDE_DOWN: Final = "The garment is upside down: turn the picture so that neck or waistband is at the top."
 ON_ITS_SIDE: Final = "The garment lies on its side: turn the picture so that neck or waistband is at the top."
 NO_GARMENT: Final = "This does not look like a garment: no neck, shoulders and sides, and no waistband and hems, were found."
@@ -95,6 +99,8 @@ def check_lie(mask: BoolArray, category: Category, given: Category | None) -> No
         raise GarmentNotReadable(SET)
     if category is Category.LOWER:
         return
+    if category is Category.UPPER and now.armpits == 0.0 and now.shape.top > 0.0 and now.shape.apart > BESIDE:
+        raise GarmentNotReadable(SLEEVES_CLOSE)
     if now.armpits == 0.0 and _solidity(upright) > ROUND:
         raise GarmentNotReadable(NO_GARMENT)
     if _one_sided(upright, frame.axis_x) > UNLIKE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from models.garment.maskops import components, dilated, disk, opened
 from models.masks import blur
 from models.types import FloatArray, Label, LabelMap, PersonParse, Picture, Pose
 
@@ -20,6 +21,12 @@ WAIST_HALF = 0.4
 WAIST_CLEAR = 2.5
 """... and is found when its edge is this much stronger than the usual row's."""
 STEP_PX = 6
+SHARD = 0.1
+"""What hangs under such an edge is no cloth of the top when it is less than this share of it."""
+SLIVER = 0.04
+"""Share of the garment's width: thinner parts of the parse are no cloth."""
+SOFT_PX = 5
+"""Diameter px of the soft edge that is kept round the rest."""
 
 
 def worn_upper(picture: Picture, pose: Pose, parse: PersonParse) -> LabelMap | None:
@@ -30,13 +37,29 @@ def worn_upper(picture: Picture, pose: Pose, parse: PersonParse) -> LabelMap | N
     alpha: FloatArray = np.clip((parse.probabilities[Label.UPPER] - 0.5) * STEEP + 0.5, 0, 1)
     if (alpha > 0.5).mean() < LEAST:
         return None
+    row = _waistband(picture, pose, alpha)
     if (alpha[-3:] > 0.5).any():
-        row = _waistband(picture, pose, alpha)
         if row is None:
             return None
         alpha = alpha.copy()
         alpha[row:] = 0
-    return np.asarray(np.rint(alpha * 255), np.uint8)
+    elif row is not None and float(alpha[row:].sum()) < SHARD * float(alpha.sum()):
+        alpha = alpha.copy()
+        alpha[row:] = 0
+    return np.asarray(np.rint(_without_slivers(alpha) * 255), np.uint8)
+
+
+def _without_slivers(alpha: FloatArray) -> FloatArray:
+    """`alpha` (H, W) of the largest piece, without what is thinner than cloth: rims of skin and trousers that the parse let in."""
+    mask = alpha > 0.5
+    width = round(SLIVER * float(np.ptp(np.flatnonzero(mask.any(0))) + 1))
+    kept = opened(mask, disk(width))
+    count, labels, stats = components(kept)
+    if count < 2:
+        return alpha
+    kept = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    near: FloatArray = np.where(dilated(kept, disk(SOFT_PX)), alpha, 0).astype(np.float32)
+    return near
 
 
 def _waistband(picture: Picture, pose: Pose, alpha: FloatArray) -> int | None:
