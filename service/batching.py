@@ -149,12 +149,15 @@ class Batcher(Generic[P, G]):
             if self._wait_s and len(self._queue) < self._size:
                 await asyncio.sleep(self._wait_s)
             members: list[_Waiting[P, G]] = []
+            waiting: _Waiting[P, G] | None
             while self._queue and len(members) < self._size:
                 waiting = self._queue.popleft()
                 if not waiting.answer.done():
                     members.append(waiting)
             if members:
                 await self._draw(members)
+            waiting = None  # while nobody waits, nobody is held
+            members.clear()
 
     async def _draw(self, members: Sequence[_Waiting[P, G]]) -> None:
         self._told(len(members))

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from models.interface import EngineProtocol
 from service.access import is_open
 from service.app import create_app
+from service.memory import use_one_arena
 from service.readiness import Readiness
 from service.settings import Settings, SettingsError
 
@@ -31,6 +32,7 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=_patient(settings.upload_idle_timeout_s, settings.upload_timeout_s + settings.upload_idle_timeout_s),
+        loop="asyncio",  # uvloop keeps what it received last, part of a photo, until something as large comes
         lifespan="on",
         access_log=False,
         server_header=False,
@@ -99,6 +101,7 @@ def serve(settings: Settings, make_engine: Callable[[Settings], EngineProtocol[A
 
     Raises SettingsError when the address cannot be had, AssetError when the models cannot.
     """
+    use_one_arena()
     listener = _listen(settings.host, settings.port)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     for quiet in ("uvicorn.error", "asyncio"):
