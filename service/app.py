@@ -30,6 +30,7 @@ from service.api.try_ons import try_ons
 from service.catalogue import Catalogue
 from service.database import connect, migrate
 from service.dressing import Dresser
+from service.idempotency import Idempotency
 from service.memory_store import MemoryStore
 from service.metrics import Metrics
 from service.photos import Photos
@@ -95,6 +96,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
     database = connect(settings)
     catalogue = Catalogue(reader, database, open_pictures(settings), engine.version)
     access = Access(ApiKeys(database), store, vault.secrets, settings)
+    idempotency = Idempotency(vault)
     metrics = Metrics(in_flight=lambda: dresser.admission.inside, queued=lambda: dresser.batcher.depth)
     dresser = Dresser(engine, reader, photos_, catalogue, vault, settings, metrics.batched)
     uploads = UploadMemory(int(settings.upload_memory_mb * MEGA))
@@ -122,9 +124,9 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
 
     return Application(
         route_handlers=[
-            try_ons(dresser, photos_, catalogue, access, uploads, metrics, settings),
-            photos(photos_, access, vault, uploads, settings),
-            garments(catalogue, uploads, settings),
+            try_ons(dresser, photos_, catalogue, access, idempotency, uploads, metrics, settings),
+            photos(photos_, access, idempotency, vault, uploads, settings),
+            garments(catalogue, idempotency, uploads, settings),
             tokens(access),
             health(readiness, metrics, engine.version, engine.device),
             samples(studio),

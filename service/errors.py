@@ -13,6 +13,8 @@
     ├── GarmentNotFound       garment-not-found
     ├── CredentialsMissing    credentials-missing
     ├── NotAllowed            not-allowed
+    ├── IdempotencyMismatch   idempotency-mismatch
+    ├── StillUnderWay         still-under-way
     ├── TooManyRequests       too-many-requests
     ├── QuotaSpent            quota-spent
     ├── StoreAway             store-unavailable
@@ -97,6 +99,14 @@ class NotAllowed(ServiceError):
     """The credentials are good, but not for this."""
 
     slug = "not-allowed"
+
+
+class IdempotencyMismatch(ServiceError):
+    slug = "idempotency-mismatch"
+
+
+class StillUnderWay(ServiceError):
+    slug = "still-under-way"
 
 
 class TooManyRequests(ServiceError):

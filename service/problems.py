@@ -114,6 +114,8 @@ PROBLEM_TYPES: Final = {
         ProblemType("not-found", 404, "Not found", "Nothing is served here; /schema lists what is."),
         ProblemType("method-not-allowed", 405, "Method not allowed", "The header Allow names the methods of this address."),
         ProblemType("not-acceptable", 406, "Not acceptable", "Accept image/jpeg, image/png, image/webp, image/avif or application/json."),
+        ProblemType("still-under-way", 409, "Still under way", "Wait for the first answer, or send the same request again later."),
+        ProblemType("idempotency-mismatch", 422, "Idempotency-Key used before", "Use a new key for a new request."),
         ProblemType("upload-timeout", 408, "Upload too slow", "The picture did not arrive in time: send a smaller one, or try again."),
         ProblemType("request-too-large", 413, "Request too large", "Send fewer or smaller pictures at once."),
         ProblemType("unsupported-media-type", 415, "Unsupported media type", "Send the form as multipart/form-data."),

@@ -18,13 +18,14 @@ from models.image_headers import sniff
 from models.types import Category
 from service.api.access import ACCESS_PROBLEMS, need_server
 from service.api.documents import PlainOperation, tidy_examples
-from service.api.manners import not_modified
+from service.api.manners import IDEMPOTENCY_PROBLEMS, not_modified
 from service.api.try_on_document import BINARY
 from service.callers import Caller
 from service.catalogue import PAGE_MOST, UNCHANGED, Catalogue, Garment, Measure, SizeChart
 from service.categories import parse_categories
 from service.errors import InputRejected, InvalidRequest
 from service.forms import FormLimits, one, read_form, while_connected
+from service.idempotency import Idempotency
 from service.photos import rfc3339
 from service.problems import documented
 from service.records import NoticeRecord
@@ -101,7 +102,7 @@ class UploadOperation(Operation):
         tidy_examples(self)
 
 
-def garments(catalogue: Catalogue[Any, Any], uploads: UploadMemory, settings: Settings) -> Router:
+def garments(catalogue: Catalogue[Any, Any], idempotency: Idempotency, uploads: UploadMemory, settings: Settings) -> Router:
     limits = FormLimits(
         max_bytes=int((settings.max_image_mb + 0.1) * MEGA),
         max_file_bytes=int(settings.max_image_mb * MEGA),
@@ -124,6 +125,7 @@ def garments(catalogue: Catalogue[Any, Any], uploads: UploadMemory, settings: Se
                 "not-allowed",
                 "overloaded",
                 "store-unavailable",
+                *IDEMPOTENCY_PROBLEMS,
                 *READING_PROBLEMS,
                 *ACCESS_PROBLEMS,
             ),
@@ -146,8 +148,14 @@ def garments(catalogue: Catalogue[Any, Any], uploads: UploadMemory, settings: Se
                 (category,) = parse_categories([one(form, "category") or "auto"], 1)
             except ValueError as error:
                 raise InvalidRequest(str(error), field="category") from None
-            added = catalogue.add(caller, files[0], _media_type(files[0]), name, category, _size_chart(one(form, "size_chart")))
-            garment = await while_connected(request, added)
+            media_type, chart = _media_type(files[0]), _size_chart(one(form, "size_chart"))
+            what = (files[0], name, str(category), msgspec.json.encode(chart))
+            async with idempotency.once(request.headers.get("idempotency-key"), caller, "garments", *what) as once:
+                if once.earlier is not None:
+                    garment = await catalogue.find(caller, once.earlier)
+                else:
+                    garment = await while_connected(request, catalogue.add(caller, files[0], media_type, name, category, chart))
+                    once.made = garment.id
         return Response(_resource(garment), headers={**PRIVATE, "Location": f"/v1/garments/{garment.id}", "ETag": _etag(garment)})
 
     @get(

@@ -11,6 +11,7 @@ from litestar import Request, Response
 from service.errors import InvalidRequest
 
 PATIENCE_MOST_S: Final = 300
+IDEMPOTENCY_PROBLEMS: Final = ("idempotency-mismatch", "still-under-way")
 SECONDS: Final = re.compile(r"\d{1,6}(\.\d{1,6})?")
 
 

@@ -16,10 +16,12 @@ from litestar.params import FromPath
 from service.access import Access
 from service.api.access import ACCESS_PROBLEMS
 from service.api.documents import PlainOperation, tidy_examples
+from service.api.manners import IDEMPOTENCY_PROBLEMS
 from service.api.try_on_document import BINARY
 from service.callers import Caller
 from service.errors import ConsentMissing, InvalidRequest
 from service.forms import FormLimits, one, read_form, while_connected
+from service.idempotency import Idempotency
 from service.photos import Consent, Erasure, KeptPhoto, Photos, rfc3339
 from service.problems import documented
 from service.reading import Stages
@@ -100,6 +102,7 @@ UPLOAD_PROBLEMS = documented(
     "asset-unavailable",
     "store-unavailable",
     "quota-spent",
+    *IDEMPOTENCY_PROBLEMS,
     *ACCESS_PROBLEMS,
 )
 
@@ -113,7 +116,9 @@ class UploadOperation(Operation):
         tidy_examples(self)
 
 
-def photos(kept: Photos[Any, Any], access: Access, vault: Vault, uploads: UploadMemory, settings: Settings) -> Router:
+def photos(
+    kept: Photos[Any, Any], access: Access, idempotency: Idempotency, vault: Vault, uploads: UploadMemory, settings: Settings
+) -> Router:
     limits = FormLimits(
         max_bytes=int((settings.max_image_mb + 0.1) * MEGA),
         max_file_bytes=int(settings.max_image_mb * MEGA),
@@ -154,8 +159,13 @@ def photos(kept: Photos[Any, Any], access: Access, vault: Vault, uploads: Upload
                 raise ConsentMissing(f"What was agreed to is not the current text, version {settings.consent_version}.", field="consent")
             if len(files) != 1:
                 raise InvalidRequest("Send exactly one photo." if files else "The photo is missing.", field="photo")
-            await access.spend(caller)
-            photo = await while_connected(request, kept.keep(caller, files[0], Stages()))
+            async with idempotency.once(request.headers.get("idempotency-key"), caller, "photos", files[0], consent) as once:
+                if once.earlier is not None:
+                    photo = await kept.find(caller, once.earlier)
+                else:
+                    await access.spend(caller)
+                    photo = await while_connected(request, kept.keep(caller, files[0], Stages()))
+                    once.made = photo.id
         return Response(_record(photo), headers={**NO_STORE, "Location": f"/v1/photos/{photo.id}"})
 
     @get(

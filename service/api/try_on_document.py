@@ -19,7 +19,7 @@ from litestar.openapi.spec.enums import OpenAPIFormat
 
 from models.types import Category, Tuck
 from service.api.documents import tidy_examples
-from service.api.manners import PATIENCE_MOST_S
+from service.api.manners import IDEMPOTENCY_PROBLEMS, PATIENCE_MOST_S
 from service.api.records import TryOnRecord
 from service.dressing import MEDIA_TYPES
 from service.problems import documented
@@ -129,6 +129,7 @@ PROBLEMS = documented(
     "credentials-missing",
     "too-many-requests",
     "quota-spent",
+    *IDEMPOTENCY_PROBLEMS,
     "store-unavailable",
     "no-person",
     "several-people",

@@ -20,6 +20,7 @@ from service.catalogue import Catalogue
 from service.dressing import MEDIA_TYPES, Answer, Dressed, Dresser
 from service.errors import NotAcceptable, ResultNotFound
 from service.forms import FormLimits, read_body, read_form, while_connected
+from service.idempotency import Idempotency
 from service.metrics import Metrics
 from service.negotiation import best
 from service.photos import Photos
@@ -35,6 +36,7 @@ def try_ons(
     photos: Photos[Any, Any],
     catalogue: Catalogue[Any, Any],
     access: Access,
+    idempotency: Idempotency,
     uploads: UploadMemory,
     metrics: Metrics,
     settings: Settings,
@@ -65,12 +67,17 @@ def try_ons(
             else:
                 wish = wish_of_form(await read_form(request, FILES, TEXTS, limits, take), settings.max_garments)
             encoding, as_record = _negotiate(accept, wish.format)
-            await access.spend(caller)
 
             async def dress() -> Answer:
                 return await dresser.dress(await order_of(wish, encoding, caller, patience_s, photos, catalogue))
 
-            answer = await while_connected(request, dress())
+            what = (wish.photo, *wish.garments, *map(str, wish.categories), wish.tuck.value, encoding)
+            async with idempotency.once(request.headers.get("idempotency-key"), caller, "try-ons", *what) as once:
+                # equal requests have equal answers: a repetition is a look into what is kept, or draws the same once more
+                if once.earlier is None:
+                    await access.spend(caller)
+                answer = await while_connected(request, dress())
+                once.made = answer.dressed.id
         metrics.dressed(answer.timings_ms, answer.cache_status, answer.dressed.confidence)
         headers = _told(answer)
         return _record(answer.dressed, headers, answer.timings_ms) if as_record else _picture(answer.dressed, headers)
