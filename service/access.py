@@ -142,8 +142,6 @@ class Access:
 
     async def identify(self, authorization: str | None) -> Caller:
         """Raises CredentialsMissing, DatabaseUnavailable."""
-        if self.is_open and authorization is None:
-            return ANYBODY
         scheme, _, credentials = (authorization or "").partition(" ")
         credentials = credentials.strip()
         if scheme.lower() == "bearer" and credentials.startswith(TOKEN_PREFIX):
@@ -154,6 +152,8 @@ class Access:
             key = await self._find(credentials)
             if key is not None:
                 return Caller(key.tenant)
+        if self.is_open:  # with whatever credentials: clients of other services cannot do without
+            return ANYBODY
         raise CredentialsMissing("The credentials are unknown or have ended." if authorization else "There are no credentials.")
 
     async def _find(self, key: str) -> ApiKey | None:

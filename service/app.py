@@ -21,8 +21,10 @@ from models.errors import MuslinError
 from models.interface import EngineProtocol, G, P
 from service.access import Access, ApiKeys
 from service.api.access import POLICY, caller_of, tokens
+from service.api.fashn import fashn
 from service.api.garments import garments
 from service.api.health import health
+from service.api.jobs import jobs
 from service.api.pages import DOCUMENTATION_POLICY, DocumentationPage, pages
 from service.api.photos import photos
 from service.api.samples import Studio, samples
@@ -30,7 +32,9 @@ from service.api.try_ons import try_ons
 from service.catalogue import Catalogue
 from service.database import connect, migrate
 from service.dressing import Dresser
+from service.fetching import Fetcher, Outside
 from service.idempotency import Idempotency
+from service.jobs import Jobs
 from service.memory_store import MemoryStore
 from service.metrics import Metrics
 from service.photos import Photos
@@ -51,6 +55,8 @@ logger = logging.getLogger(__name__)
 PURGE_EVERY_S = 15.0
 """How long a photo may outlive its expiry in memory when nobody asks for anything, and free memory the work it was for."""
 WATCH_EVERY_S = 1.0
+JOBS_END_S = 30.0
+"""Told to stop, the service works at the jobs that it took for so long."""
 EXPOSED = [
     "Cache-Status",
     "Content-Location",
@@ -87,8 +93,8 @@ class Application(Litestar):
         await super().__call__(get, receive, send_head)
 
 
-def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
-    """The service around one engine, which it warms up, uses on one thread, and closes."""
+def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outside | None = None) -> Litestar:
+    """The service around one engine, which it warms up, uses and closes. `outside`: what is taken for the internet, for tests."""
     store: Store = RedisStore(settings.redis_url) if settings.redis_url else MemoryStore(int(settings.result_cache_mb * MEGA))
     vault = Vault(store, _secrets(settings))
     reader = Reader(engine, settings)
@@ -97,6 +103,8 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
     catalogue = Catalogue(reader, database, open_pictures(settings), engine.version)
     access = Access(ApiKeys(database), store, vault.secrets, settings)
     idempotency = Idempotency(vault)
+    fetcher = Fetcher(settings.fetch_hosts, outside)
+    jobs_ = Jobs(vault, fetcher, settings.job_limit, settings.job_timeout_s)
     metrics = Metrics(in_flight=lambda: dresser.admission.inside, queued=lambda: dresser.batcher.depth)
     dresser = Dresser(engine, reader, photos_, catalogue, vault, settings, metrics.batched)
     uploads = UploadMemory(int(settings.upload_memory_mb * MEGA))
@@ -114,6 +122,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
+            await jobs_.close(JOBS_END_S)
             await dresser.close()
             await store.close()
             await database.dispose()
@@ -124,7 +133,9 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G]) -> Litestar:
 
     return Application(
         route_handlers=[
-            try_ons(dresser, photos_, catalogue, access, idempotency, uploads, metrics, settings),
+            try_ons(dresser, photos_, catalogue, access, idempotency, jobs_, fetcher, uploads, metrics, settings),
+            jobs(jobs_),
+            fashn(dresser, photos_, jobs_, access, fetcher, vault, uploads, settings),
             photos(photos_, access, idempotency, vault, uploads, settings),
             garments(catalogue, idempotency, uploads, settings),
             tokens(access),
@@ -241,6 +252,7 @@ def _document() -> OpenAPIConfig:
             Tag("Try-ons", "Dress a person."),
             Tag("Photos", "Keep a photo for many try-ons, and delete it."),
             Tag("Garments", "The shop's catalogue."),
+            Tag("Jobs", "Try-ons that are answered later."),
             Tag("Access", "Tokens for shoppers' browsers."),
             Tag("Operation", "Health of the service."),
         ],

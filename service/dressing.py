@@ -180,9 +180,13 @@ class Dresser(Generic[P, G]):
             stages.add(stage, ms / 1000)
         return Answer(flown.dressed, stages.finish(flown.inner_ms), flown.status)
 
+    def photo_digest(self, order: Order) -> str:
+        """Not on the event loop: a photo is megabytes."""
+        return order.photo.digest if isinstance(order.photo, KeptPhoto) else self._photos.digest(order.caller, order.photo)
+
     def _plan(self, order: Order) -> _Work:
         """Digests of what came in. On a codec's thread: a photo is megabytes."""
-        photo = order.photo.digest if isinstance(order.photo, KeptPhoto) else self._photos.digest(order.caller, order.photo)
+        photo = self.photo_digest(order)
         garments = tuple(g.picture if isinstance(g, Garment) else hashlib.sha256(g.picture).hexdigest() for g in order.garments)
         categories = [str(g.asked if isinstance(g, Garment) else g.category) for g in order.garments]
         options = [order.tuck.value, order.encoding, *categories]

@@ -13,6 +13,9 @@
     ├── GarmentNotFound       garment-not-found
     ├── CredentialsMissing    credentials-missing
     ├── NotAllowed            not-allowed
+    ├── JobNotFound           job-not-found
+    ├── FetchRefused          fetch-refused
+    ├── FetchFailed           fetch-failed
     ├── IdempotencyMismatch   idempotency-mismatch
     ├── StillUnderWay         still-under-way
     ├── TooManyRequests       too-many-requests
@@ -99,6 +102,22 @@ class NotAllowed(ServiceError):
     """The credentials are good, but not for this."""
 
     slug = "not-allowed"
+
+
+class JobNotFound(ServiceError):
+    slug = "job-not-found"
+
+
+class FetchRefused(ServiceError):
+    """An address that is not to be asked."""
+
+    slug = "fetch-refused"
+
+
+class FetchFailed(ServiceError):
+    """An address that may be asked, and did not give what was asked for."""
+
+    slug = "fetch-failed"
 
 
 class IdempotencyMismatch(ServiceError):

@@ -91,6 +91,7 @@ PROBLEM_TYPES: Final = {
         ProblemType("photo-not-found", 404, "No such photo", "Upload the photo, and use the id that comes back."),
         ProblemType("photo-expired", 410, "Photo not kept any more", "Upload the photo again, or send it with the try-on."),
         ProblemType("result-not-found", 404, "No such try-on", "Results are kept for an hour at most: ask for the try-on again."),
+        ProblemType("job-not-found", 404, "No such job", "Jobs are kept for an hour: ask for the try-on again."),
         # the garment
         ProblemType(
             "garment-not-isolated", 422, "Garment not isolated", "Send the garment alone, laid flat or on a ghost, on a plain ground."
@@ -114,6 +115,10 @@ PROBLEM_TYPES: Final = {
         ProblemType("not-found", 404, "Not found", "Nothing is served here; /schema lists what is."),
         ProblemType("method-not-allowed", 405, "Method not allowed", "The header Allow names the methods of this address."),
         ProblemType("not-acceptable", 406, "Not acceptable", "Accept image/jpeg, image/png, image/webp, image/avif or application/json."),
+        ProblemType(
+            "fetch-refused", 422, "Address not allowed", "Send the picture itself, or an https address of an allowed, public host."
+        ),
+        ProblemType("fetch-failed", 422, "Address did not answer", "Send the picture itself, or look whether the address works."),
         ProblemType("still-under-way", 409, "Still under way", "Wait for the first answer, or send the same request again later."),
         ProblemType("idempotency-mismatch", 422, "Idempotency-Key used before", "Use a new key for a new request."),
         ProblemType("upload-timeout", 408, "Upload too slow", "The picture did not arrive in time: send a smaller one, or try again."),

@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Life of a shopper's token that does not say itself; a day at most."""
     token_quota: Count = 50
     """Try-ons and photos of a shopper's token that does not say itself."""
+    fetch_hosts: str = ""
+    """Hosts whose pictures may be given by address, and that may be told by webhook: cdn.example.com,*.shop.example; none by default."""
     cors_origins: str = ""
     """Where browsers may call from: https://shop.example,https://www.shop.example"""
 
@@ -79,6 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """So long nothing may come: neither the first line of a request nor a piece of its body."""
     request_timeout_s: Positive = 30
     """From the end of the upload to the answer, for a request that does not say itself (header Request-Timeout, in seconds)."""
+    job_limit: Count = 256
+    """Jobs (try-ons that are answered later) of this process that wait or are worked at."""
+    job_timeout_s: Positive = 300
     drain_s: Annotated[float, Meta(ge=0, le=300)] = 1
     """Told to stop, the service says for so long that it is not ready, and still takes what comes; then it ends what is under way."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -18,11 +18,12 @@ from service.catalogue import Catalogue, Garment
 from service.categories import parse_categories
 from service.dressing import MEDIA_TYPES, GarmentUpload, Order
 from service.errors import InvalidRequest
+from service.fetching import Fetcher
 from service.forms import Form, FormLimits, one
 from service.photos import KeptPhoto, Photos
 
 FILES: Final = frozenset({"photo", "garment"})
-TEXTS: Final = frozenset({"photo_id", "garment_id", "category", "tuck", "format"})
+TEXTS: Final = frozenset({"photo_id", "garment_id", "category", "tuck", "format", "webhook_url"})
 
 
 class JsonOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +34,7 @@ class JsonOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     categories: tuple[str, ...] = ()
     tuck: str | None = None
     format: str | None = None
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +47,37 @@ class Wish:
     tuck: Tuck
     format: str | None
     """A key of `MEDIA_TYPES`."""
+    webhook_url: str | None = None
+    """Of a request that is answered later."""
 
 
 def wish_of_form(form: Form, max_garments: int) -> Wish:
     """Raises InvalidRequest."""
     words = [word for text in form.texts.get("category", ()) for word in text.replace(";", ",").split(",")]
     pictures, ids = form.files.get("garment", ()), form.texts.get("garment_id", ())
-    return _wish(
+    wish = _wish(
         form.files.get("photo", ()), one(form, "photo_id"), pictures, ids, words, one(form, "tuck"), one(form, "format"), max_garments
     )
+    return replace(wish, webhook_url=one(form, "webhook_url"))
 
 
-def wish_of_json(body: bytes, limits: FormLimits, max_garments: int) -> Wish:
-    """Raises InvalidRequest, ImageTooLarge."""
+async def wish_of_json(body: bytes, limits: FormLimits, max_garments: int, fetcher: Fetcher) -> Wish:
+    """Pictures may be given by address, where the settings allow. Raises InvalidRequest, ImageTooLarge, FetchRefused, FetchFailed."""
     try:
         order = msgspec.json.decode(body, type=JsonOrder)
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"The JSON cannot be used: {_plain(error)}.") from None
-    photos = () if order.photo is None else (picture_of(order.photo, "photo", limits),)
-    pictures = tuple(picture_of(uri, "garments", limits) for uri in order.garments[: max_garments + 1])
-    return _wish(photos, order.photo_id or None, pictures, order.garment_ids, order.categories, order.tuck, order.format, max_garments)
+
+    async def picture(source: str, field: str) -> bytes:
+        if source.startswith(("https:", "http:")):
+            return await fetcher.get(source, limits.max_file_bytes)
+        return picture_of(source, field, limits)
+
+    photos = () if order.photo is None else (await picture(order.photo, "photo"),)
+    pictures = [await picture(source, "garments") for source in order.garments[: max_garments + 1]]
+    photo_id, ids = order.photo_id or None, order.garment_ids
+    wish = _wish(photos, photo_id, pictures, ids, order.categories, order.tuck, order.format, max_garments)
+    return replace(wish, webhook_url=order.webhook_url)
 
 
 def _plain(error: msgspec.DecodeError) -> str:

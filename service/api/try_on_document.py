@@ -19,6 +19,7 @@ from litestar.openapi.spec.enums import OpenAPIFormat
 
 from models.types import Category, Tuck
 from service.api.documents import tidy_examples
+from service.api.jobs import JobResource
 from service.api.manners import IDEMPOTENCY_PROBLEMS, PATIENCE_MOST_S
 from service.api.records import TryOnRecord
 from service.dressing import MEDIA_TYPES
@@ -61,6 +62,7 @@ FORM = Schema(
             description="Wear a top inside or outside what is worn below; `auto` keeps the wearer's way, and leaves a top out "
             "that is worn over another top or a dress.",
         ),
+        "webhook_url": Schema(type=OpenAPIType.STRING, description="With `Prefer: respond-async`: told when the try-on has ended, signed."),
         "format": Schema(
             type=OpenAPIType.STRING,
             enum=list(MEDIA_TYPES),
@@ -83,6 +85,7 @@ JSON_ORDER = Schema(
             items=Schema(type=OpenAPIType.STRING, enum=["auto", *(category.value for category in Category)]),
             description="Of `garments`: one for each, or one for all.",
         ),
+        "webhook_url": Schema(type=OpenAPIType.STRING),
         "tuck": FORM.properties["tuck"] if FORM.properties else Schema(),
         "format": FORM.properties["format"] if FORM.properties else Schema(),
     },
@@ -101,6 +104,15 @@ REQUEST_TIMEOUT = Parameter(
     description="Seconds for which the answer is of use. A request that would have to wait for longer is refused at once.",
 )
 
+PREFER = Parameter(
+    name="Prefer", param_in="header", schema=Schema(type=OpenAPIType.STRING), description="`respond-async`: answered later, by a job."
+)
+IDEMPOTENCY_KEY = Parameter(
+    name="Idempotency-Key",
+    param_in="header",
+    schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=200, pattern=r"^[\x21\x23-\x7e]+$"),
+    description="A request that is sent again with the same key does not happen again.",
+)
 HEADERS = {
     "ETag": _text("Of pictures: of exactly these bytes; `GET` with `If-None-Match` answers 304."),
     "Content-Location": _text("Where the result can be had again while it is kept."),
@@ -129,6 +141,8 @@ PROBLEMS = documented(
     "credentials-missing",
     "too-many-requests",
     "quota-spent",
+    "fetch-refused",
+    "fetch-failed",
     *IDEMPOTENCY_PROBLEMS,
     "store-unavailable",
     "no-person",
@@ -145,7 +159,11 @@ PROBLEMS = documented(
 )
 
 
-RESPONSES = {200: ResponseSpec(TryOnRecord, generate_examples=False, description="The person, dressed."), **PROBLEMS}
+RESPONSES = {
+    200: ResponseSpec(TryOnRecord, generate_examples=False, description="The person, dressed."),
+    202: ResponseSpec(JobResource, generate_examples=False, description="Taken, to be answered later (`Prefer: respond-async`)."),
+    **PROBLEMS,
+}
 
 
 FOUND_RESPONSES = {
@@ -171,7 +189,7 @@ class TryOnOperation(Operation):
     def __post_init__(self) -> None:
         content = {"multipart/form-data": OpenAPIMediaType(schema=FORM), "application/json": OpenAPIMediaType(schema=JSON_ORDER)}
         self.request_body = RequestBody(content=content, required=True)
-        self.parameters = [*(self.parameters or ()), REQUEST_TIMEOUT]
+        self.parameters = [*(self.parameters or ()), REQUEST_TIMEOUT, PREFER, IDEMPOTENCY_KEY]
         tidy_examples(self)
         _add_pictures(self)
 

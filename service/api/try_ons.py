@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from litestar import Request, Response, Router, get, post
@@ -11,6 +14,7 @@ from litestar.params import FromPath
 
 from models.images import Encoding
 from service.access import Access
+from service.api.jobs import payload, resource
 from service.api.manners import not_modified, patience
 from service.api.orders import FILES, TEXTS, order_of, wish_of_form, wish_of_json
 from service.api.records import PictureRecord, TryOnRecord
@@ -19,8 +23,10 @@ from service.callers import Caller
 from service.catalogue import Catalogue
 from service.dressing import MEDIA_TYPES, Answer, Dressed, Dresser
 from service.errors import NotAcceptable, ResultNotFound
+from service.fetching import Fetcher
 from service.forms import FormLimits, read_body, read_form, while_connected
 from service.idempotency import Idempotency
+from service.jobs import Job, Jobs, Webhook
 from service.metrics import Metrics
 from service.negotiation import best
 from service.photos import Photos
@@ -37,6 +43,8 @@ def try_ons(
     catalogue: Catalogue[Any, Any],
     access: Access,
     idempotency: Idempotency,
+    jobs: Jobs,
+    fetcher: Fetcher,
     uploads: UploadMemory,
     metrics: Metrics,
     settings: Settings,
@@ -58,12 +66,15 @@ def try_ons(
 
         `Accept` chooses the answer: `image/jpeg` (the default), `image/png`, `image/webp` or `image/avif` for the picture alone, with
         what is to be said about it in headers; `application/json` for a record with the picture as a data URI.
+
+        `Prefer: respond-async` answers 202 at once, with a job: its status is at the header Location, and told to `webhook_url`.
         """
         accept, patience_s = request.headers.get("accept"), patience(request)
         _negotiate(accept, None)  # before the upload: no need to wait for it to refuse
-        with uploads.lease() as take:
+        with ExitStack() as held:
+            take = held.enter_context(uploads.lease())
             if request.content_type[0] == JSON:
-                wish = wish_of_json(await read_body(request, limits, take), limits, settings.max_garments)
+                wish = await wish_of_json(await read_body(request, limits, take), limits, settings.max_garments, fetcher)
             else:
                 wish = wish_of_form(await read_form(request, FILES, TEXTS, limits, take), settings.max_garments)
             encoding, as_record = _negotiate(accept, wish.format)
@@ -71,11 +82,21 @@ def try_ons(
             async def dress() -> Answer:
                 return await dresser.dress(await order_of(wish, encoding, caller, patience_s, photos, catalogue))
 
-            what = (wish.photo, *wish.garments, *map(str, wish.categories), wish.tuck.value, encoding)
+            later = "respond-async" in request.headers.get("prefer", "")
+            what = (wish.photo, *wish.garments, *map(str, wish.categories), wish.tuck.value, encoding, str(later))
             async with idempotency.once(request.headers.get("idempotency-key"), caller, "try-ons", *what) as once:
                 # equal requests have equal answers: a repetition is a look into what is kept, or draws the same once more
                 if once.earlier is None:
                     await access.spend(caller)
+                if later and once.earlier is not None:
+                    return _accepted(await jobs.find(caller, once.earlier))
+                if later:
+                    order = await order_of(wish, encoding, caller, settings.job_timeout_s, photos, catalogue)
+                    digest = await asyncio.to_thread(dresser.photo_digest, order)
+                    webhook = Webhook(wish.webhook_url, payload)
+                    job = await jobs.submit(caller, digest, partial(dresser.dress, order), webhook, ended=held.pop_all().close)
+                    once.made = job.id
+                    return _accepted(job)
                 answer = await while_connected(request, dress())
                 once.made = answer.dressed.id
         metrics.dressed(answer.timings_ms, answer.cache_status, answer.dressed.confidence)
@@ -108,6 +129,11 @@ def _negotiate(accept: str | None, wanted: str | None) -> tuple[Encoding, bool]:
     if choice is None:
         raise NotAcceptable(f"The answer can be {', '.join(pictures)} or {JSON}; the header Accept allows none of them.")
     return ENCODINGS[pictures[0] if choice == JSON else choice], choice == JSON
+
+
+def _accepted(job: Job) -> Response[Any]:
+    headers = {"Location": f"/v1/jobs/{job.id}", "Preference-Applied": "respond-async", "Retry-After": "1", "Cache-Control": "no-store"}
+    return Response(resource(job), status_code=202, media_type=JSON, headers=headers)
 
 
 def _told(answer: Answer) -> dict[str, str]:

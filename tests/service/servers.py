@@ -23,6 +23,7 @@ import uvicorn
 
 from models.interface import EngineProtocol
 from service.app import create_app
+from service.fetching import Outside
 from service.server import configure
 from service.settings import Settings
 
@@ -35,12 +36,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(engine: EngineProtocol[Any, Any], settings: Settings | None = None) -> Iterator[str]:
+def serving(engine: EngineProtocol[Any, Any], settings: Settings | None = None, outside: Outside | None = None) -> Iterator[str]:
     """The service in a thread; gives its address."""
     settings = settings or Settings()
     if settings.data_dir is None:
         settings = msgspec.structs.replace(settings, data_dir=tempfile.mkdtemp(prefix="muslin-test-"))
-    app = create_app(settings, engine)
+    app = create_app(settings, engine, outside)
     server = uvicorn.Server(configure(app, settings))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
