@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,6 +36,7 @@ from service.dressing import Dresser
 from service.fetching import Fetcher, Outside
 from service.idempotency import Idempotency
 from service.jobs import Jobs
+from service.logs import request_id, told
 from service.memory_store import MemoryStore
 from service.metrics import Metrics
 from service.photos import Photos
@@ -70,27 +72,39 @@ EXPOSED = [
     "RateLimit-Policy",
     "Retry-After",
     "Server-Timing",
+    "X-Request-Id",
 ]
 """Headers that a page of another origin may read."""
 
 
 class Application(Litestar):
-    """Answers HEAD wherever it answers GET, with the same headers and no body: load balancers ask so."""
+    """Litestar, and around it what belongs to every request: HEAD wherever there is GET, an id, a line in the log."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        begin, status, head = time.perf_counter(), 0, scope["method"] == "HEAD"
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), None)
+        identity = request_id(given)
 
-        async def send_head(message: Message) -> None:
-            if message["type"] == "http.response.body":
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", identity.encode())]}
+            elif head and message["type"] == "http.response.body":
+                # load balancers ask so: the same headers and no body
                 if message.get("more_body"):
                     return
                 message = {**message, "body": b""}
             await send(message)
 
-        get: Any = {**scope, "method": "GET"}
-        await super().__call__(get, receive, send_head)
+        inner: Any = {**scope, "method": "GET"} if head else scope
+        try:
+            await super().__call__(inner, receive, answer)
+        finally:
+            told(str(inner.get("path_template") or "unknown"), scope["method"], status, time.perf_counter() - begin, identity)
 
 
 def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outside | None = None) -> Litestar:

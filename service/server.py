@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 import threading
@@ -18,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from models.interface import EngineProtocol
 from service.access import is_open
 from service.app import create_app
+from service.logs import set_up
 from service.memory import use_one_arena
 from service.readiness import Readiness
 from service.settings import Settings, SettingsError
@@ -103,9 +103,7 @@ def serve(settings: Settings, make_engine: Callable[[Settings], EngineProtocol[A
     """
     use_one_arena()
     listener = _listen(settings.host, settings.port)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
-    for quiet in ("uvicorn.error", "asyncio"):
-        logging.getLogger(quiet).setLevel(max(logging.WARNING, logging.getLogger().level))
+    set_up(settings)
     shown, at = listener.getsockname()[:2]
     address = f"http://[{shown}]:{at}" if ":" in shown else f"http://{shown}:{at}"
     announce(address, is_open(settings))
