@@ -11,14 +11,16 @@ import dataclasses
 import enum
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import zstandard
 
 from models.types import FloatArray
+
+if TYPE_CHECKING:
+    import torch  # takes seconds: not for those who only want to know of errors
 
 MAGIC: Final = b"mus1"
 LEVEL: Final = 1
@@ -77,7 +79,7 @@ class Packer:
             return value if type(value) in (type(None), bool, int, float, str) else self._plain(value)
         if isinstance(value, np.generic):
             return value.item()
-        if isinstance(value, torch.Tensor):
+        if _is_tensor(value):
             return {"t": self._array(value.detach().cpu().numpy(), blocks)}
         if isinstance(value, np.ndarray):
             return {"a": self._array(value, blocks)}
@@ -121,6 +123,8 @@ class Packer:
         if "a" in tree:
             return _restored(tree["a"], blocks)
         if "t" in tree:
+            import torch
+
             tensor = torch.from_numpy(_restored(tree["t"], blocks))
             return tensor if device is None else tensor.to(device)
         if "u" in tree:
@@ -133,6 +137,10 @@ class Packer:
         fields = {name: deeper(branch) for name, branch in tree["f"].items()}
         make: Callable[..., Any] = kind
         return make(**fields, **{name: given[name] for name in self._skip.get(kind, frozenset()) if name in given})
+
+
+def _is_tensor(value: object) -> TypeGuard[torch.Tensor]:
+    return type(value).__module__ == "torch" and hasattr(value, "detach")
 
 
 def _restored(place: list[Any], blocks: list[memoryview]) -> npt.NDArray[Any]:
