@@ -109,7 +109,7 @@ class Packer:
         eighths = False
         if array.dtype == np.float32 and array.size and float(array.min()) >= 0 and float(array.max()) <= 1:
             levels = np.rint(array * LEVELS)
-            eighths = bool((levels.astype(np.float32) / LEVELS == array).all())
+            eighths = (levels.astype(np.float32) / LEVELS).tobytes() == array.tobytes()  # a negative zero is none
             array = levels.astype(np.uint8) if eighths else array
         blocks.append(array.tobytes())
         return [len(blocks) - 1, array.dtype.str, list(array.shape), eighths]
