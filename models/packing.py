@@ -108,9 +108,9 @@ class Packer:
             raise TypeError(f"Arrays of {array.dtype} cannot be packed.")
         eighths = False
         if array.dtype == np.float32 and array.size and float(array.min()) >= 0 and float(array.max()) <= 1:
-            levels = np.rint(array * LEVELS)
+            levels = np.rint(array * LEVELS).astype(np.uint8)
             eighths = (levels.astype(np.float32) / LEVELS).tobytes() == array.tobytes()  # a negative zero is none
-            array = levels.astype(np.uint8) if eighths else array
+            array = levels if eighths else array
         blocks.append(array.tobytes())
         return [len(blocks) - 1, array.dtype.str, list(array.shape), eighths]
 
