@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -89,3 +91,12 @@ def test_where_head_is_possible_allow_says_so(shared: httpx.Client) -> None:
     refused = shared.head("/v1/try-ons")
     assert (refused.status_code, refused.content) == (405, b"")
     assert "HEAD" not in refused.headers["allow"]
+
+
+def test_the_dashboard_asks_for_what_there_is(client: httpx.Client, photo: bytes, garment: bytes) -> None:
+    post(client, form(photo, garment))
+    exposed = set(re.findall(r"^(muslin_\w+?)(?:_created)?(?:\{| )", client.get("/metrics").text, re.MULTILINE))
+    dashboard = (Path(__file__).parents[2] / "deploy/grafana/muslin.json").read_text()
+    asked = set(re.findall(r"muslin_[a-z_]+", dashboard)) - {"muslin_"}
+    assert asked <= exposed
+    assert len(asked) >= 8
