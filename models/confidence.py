@@ -82,7 +82,7 @@ class PersonSigns:
     breadth: float
     """Distance of the shoulder joints in trunk lengths: small for a body turned away, large for a foreshortened one."""
     thighs_down: float
-    """Trunk lengths that the knees lie below the hips, where knees are seen (else 1): small for a person who sits."""
+    """Trunk lengths that the higher knee lies below its hip, where knees are seen (else 1): small for a person who sits."""
     unit_px: float
     """Size of the person in the photo."""
     dark: float
@@ -135,7 +135,8 @@ ELBOWS_SEEN = _Ramp(0.3, 0.9, 0.85)
 KNEES_SEEN = _Ramp(0.3, 0.8, 0.6)
 TRUNK_INSIDE = _Ramp(0.3, 1.0, 0.8)
 """A photo that ends at the waist loses little that would be seen; one that ends at the chest tells neither length nor width."""
-LEGS_INSIDE = _Ramp(0.1, 0.8, 0.6)
+LEGS_INSIDE = _Ramp(0.1, 1.0, 0.3)
+"""Photos that end at the thighs have 0.3 to 0.6: fall and hem are guessed then, and hardly seen."""
 TOPS_FOUND = _Ramp(0.0, 0.7, 0.9)
 HAIR = _Ramp(0.2, 0.0, 0.8)
 """Long hair over one shoulder covers about 0.15: neckline and shoulder are guessed under it."""
@@ -269,7 +270,7 @@ def look_at_person(
         waist_known=body.waist_known,
         waist_spread=body.waist_spread,
         breadth=body.shoulder_px / max(body.trunk_px, 1.0),
-        thighs_down=float(np.mean(fall)) if fall else 1.0,
+        thighs_down=min(fall, default=1.0),  # who has one leg drawn up does not stand
         unit_px=body.unit_px,
         dark=dark,
         brightest=_brightest(photo),
