@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.compose.hands import Parted
 from models.compose.remove import ARM_FROM
 from models.compose.worn import Off, Worn
-from models.masks import blur, grow, larger, ramp, steep
+from models.masks import blur, grow, larger, nearer, ramp, steep
 from models.types import BoolArray, Category, FloatArray, Label
 
 HAIR_SOFT = 1.75
@@ -44,27 +45,31 @@ class Front:
     """The worn top, where it hangs before a lower garment."""
 
 
-def in_front(worn: Worn, filled_arms: FloatArray, drawn: Category, off: Off) -> Front:
-    """`filled_arms` (H, W) 0..1: the plate's own arms, where an old sleeve was."""
+def in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Category, off: Off) -> Front:
+    """`filled_arms` (H, W) 0..1: the plate's own arms, where an old sleeve was; `parted`: whose the skin beside a forearm is."""
     q, where = worn.parse.probabilities, worn.where
     hands = ramp(where.place, *HAND_PLACE) * ramp(where.reach, *HAND_REACH)
     forearms = np.stack(
-        [blur((place > ARM_FROM) & (reach < FOREARM_REACH), 2) for place, reach in zip(where.place, where.reach, strict=True)]
+        [
+            np.maximum(blur(on & (reach < FOREARM_REACH), 2), parted.arms * (on & (reach <= nearer(where.reach))))
+            for on, reach in zip(where.place > ARM_FROM, where.reach, strict=True)
+        ]
     )
     hair = steep(q[Label.HAIR] * HAIR_SOFT) * (where.over > HAIR_DOWN_TO)
-    skin = steep(q[Label.SKIN])
     head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep((q[Label.SKIN] + q[Label.HAIR]) * HAIR_SOFT))
-    arms = np.asarray(np.maximum(hands, forearms) * skin, np.float32)
-    none = np.zeros_like(skin)
+    on_arm = q[Label.SKIN] * (1 - parted.thighs)
+    own = steep(on_arm)
+    arms = np.asarray(np.maximum(hands, forearms) * own, np.float32)
+    none = np.zeros_like(own)
     if drawn is Category.UPPER:
-        return Front(head, head, np.asarray(hands * skin, np.float32), arms, none)
+        return Front(head, head, np.asarray(hands * own, np.float32), arms, none)
     # what touches is added before it is steepened, or the garment would shine through between a hand and its bag
     bag = np.where(_held(worn), q[Label.OTHER], 0)
     if drawn is Category.DRESS:
-        held = steep(q[Label.SKIN] * larger(hands) + bag)
-        return Front(np.maximum(head, held), head, np.asarray(hands * skin, np.float32), arms, none)
+        held = steep(on_arm * larger(hands) + bag)
+        return Front(np.maximum(head, held), head, np.asarray(hands * own, np.float32), arms, none)
     top = none if off.top else q[Label.UPPER]
-    held = steep(q[Label.SKIN] * larger(np.maximum(hands, forearms)) + bag + top)
+    held = steep(on_arm * larger(np.maximum(hands, forearms)) + bag + top)
     front = np.maximum(np.maximum(np.maximum(head, larger(arms)), held), filled_arms * np.any(where.place > ARM_FROM, axis=0))
     return Front(front, front, np.zeros_like(hands), np.zeros_like(arms), none if off.top else steep(top))
 

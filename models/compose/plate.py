@@ -17,6 +17,7 @@ from models.compose.bare_legs import bare_leg
 from models.compose.coordinates import locate
 from models.compose.fill import EDGE, band_rim, fill_in
 from models.compose.front import catches, in_front
+from models.compose.hands import Parted, part_arms
 from models.compose.remove import removal
 from models.compose.worn import Off, in_two_pieces, pockets
 from models.compose.wrinkles import wrinkles
@@ -95,7 +96,9 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     size = (photo.shape[0], photo.shape[1])
     legs = (bare_leg(parse.labels, body.legs[0]), bare_leg(parse.labels, body.legs[1]))
     worn = in_two_pieces(parse, body, locate(body, legs, size))
+    parted = Parted.nothing(size)
     if off.bottom:
+        worn, parted = part_arms(photo, worn)
         worn = pockets(photo, worn)
     where, q = worn.where, worn.parse.probabilities
     removed = removal(photo, worn, body, off)
@@ -121,7 +124,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     on_sleeve = np.where(where.reach[0] < where.reach[1], *sleeved)
     arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge) * np.maximum(sleeved, 1 - steep(q[Label.UPPER]))
     filled_arms = larger(arm_cover) * skin_fill * removed * (1 - steep(q[Label.LOWER])) * off.top
-    front = in_front(worn, filled_arms, drawn, off)
+    front = in_front(worn, filled_arms, parted, drawn, off)
     factor: FloatArray = np.ones(size, np.float32)
     if drawn is not Category.LOWER:
         factor = wrinkles(photo, worn.parse, Label.UPPER, body.unit_px)
