@@ -28,6 +28,8 @@ WAIST_LIFT = 0.012
 """The band's edge lies this much above the old one's, so that nothing of that shows."""
 UNDER_TOP = 0.9
 """A waistband under a top is so much narrower than what shows of the worn one below the top's hem, or else than the top."""
+HEM_CURVE = 0.10
+"""Hems are curved: at the sides a top may end this much (trunk lengths) higher than in the middle; only above is all of it hidden."""
 BAND_EASE = 1.015
 """The band stands off the body by this factor."""
 CROTCH_BELOW = (0.15, 0.36)
@@ -102,10 +104,18 @@ def _waistband(frame: Frame, waist: Tensor, hidden: Tensor) -> tuple[Tensor, Ten
     return middle[:, 1] + right * (lateral * frame.unit[:, None])[..., None], half
 
 
-def _under_top(frame: Frame, half: Tensor) -> Tensor:
-    """Half widths (B, 2, ...) px where a top hangs over the garment: narrower than what shows of the old one below it."""
+def _beneath_top(frame: Frame, distance: Tensor, half: Tensor) -> Tensor:
+    """`half` widths (B, 2, R) px at `distance` (B, 2, R) px below the shoulder line; those that a worn top hides are narrower."""
+    above = (frame.waist[:, None, None] - distance) / frame.trunk[:, None, None]
+    hides = (above > 0) & (frame.waist_known > 0.5)[:, None, None]
+    share = (above / HEM_CURVE).clamp(0, 1)
+    return torch.where(hides, _under_top(frame, half, 1 - (1 - UNDER_TOP) * share), half)
+
+
+def _under_top(frame: Frame, half: Tensor, share: Tensor | float = UNDER_TOP) -> Tensor:
+    """Half widths (B, 2, ...) px where a top hangs over the garment: `share` of what shows of the old one below it."""
     band = frame.band.reshape(*frame.band.shape, *[1] * (half.dim() - 2))
-    return UNDER_TOP * torch.where(band > 0, torch.minimum(half, band), half)
+    return share * torch.where(band > 0, torch.minimum(half, band), half)
 
 
 def _scale(frame: Frame, measures: LowerMeasures, band: Tensor) -> Tensor:
@@ -137,7 +147,7 @@ def _legs(frame: Frame, measures: LowerMeasures, scale: Tensor, waist: Tensor, t
     middle, across, outline = row_at(frame, distance)
     flat = measures.half[:, :, : CROTCH_ROW + 1].mean(1, keepdim=True) * scale[:, None, None]
     half = torch.minimum(torch.maximum(flat, outline), SIDE_EASE * outline)
-    half = torch.where((distance < frame.waist[:, None, None]) & (frame.waist_known > 0.5)[:, None, None], _under_top(frame, half), half)
+    half = _beneath_top(frame, distance, half)
     side = middle + across * half[..., None]
     corner = torch.stack([top[:, 0], top[:, 2]], 1)
     blend = (1 - torch.arange(CROTCH_ROW + 1, device=scale.device) / 2).clamp(0, 1)[None, None, :, None]
@@ -221,7 +231,7 @@ def _skirt(frame: Frame, measures: LowerMeasures, scale: Tensor, waist: Tensor, 
     middle, across, outline = row_at(frame, distance)
     flat = measures.half.mean(1, keepdim=True) * scale[:, None, None]
     half = torch.maximum(flat, SKIRT_BODY * outline)
-    half = torch.where((distance < frame.waist[:, None, None]) & (frame.waist_known > 0.5)[:, None, None], _under_top(frame, half), half)
+    half = _beneath_top(frame, distance, half)
     side = middle + across * half[..., None]
     corner = torch.stack([top[:, 0], top[:, 2]], 1)
     blend = (1 - torch.arange(SLEEVE_ROWS + 1, device=scale.device) / 3).clamp(0, 1)[None, None, :, None]
