@@ -332,6 +332,8 @@ def blend(
     under_hem = (
         tuck * WAIST_SHADOW * torch.exp(-below.clamp_min(0) / fade) * (below > 0) * soft(layers.torso_alpha, 0.5 * fade) * (1 - front)
     ) * (scene.catches / CLOTH_CATCHES).clamp(max=1)
+    # on the outfit's own trousers its contact shadow does, right below where it ends
+    under_hem = under_hem * (1 - scene.inner)
     contact = CONTACT_DEPTH * soft(torso_alpha, CONTACT_REACH * unit_px) * scene.catches * (1 - front)
     base = plate * (1 - under_hem) * (1 - contact * (1 - torso_alpha))
     # inside of the back: behind the neck, in the collar's shade
