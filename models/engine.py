@@ -423,6 +423,8 @@ def _check_outfit(garments: Sequence[Garment]) -> None:
         raise CategoryNotSupported("There is no garment to draw: send at least one.")
     if worn.count(Category.LOWER) > 1 or worn.count(Category.DRESS) > 1:
         raise CategoryNotSupported("An outfit may have one lower garment and one dress at most.")
+    if {Category.DRESS, Category.LOWER} <= set(worn) and worn.index(Category.DRESS) < worn.index(Category.LOWER):
+        raise CategoryNotSupported("Trousers or a skirt are worn under a dress: name them before it.")
     if len(worn) > OUTFIT_MOST:
         raise CategoryNotSupported(f"An outfit may have {OUTFIT_MOST} garments at most.")
 

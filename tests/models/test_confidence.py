@@ -104,6 +104,8 @@ def test_what_a_garment_does_not_need_is_not_asked_for() -> None:
     seated = replace(GOOD, thighs_down=0.1, knees_seen=0.3, legs_inside=0.2)
     assert judge(seated, [Category.UPPER]) == judge(GOOD, [Category.UPPER])
     assert judge(seated, [Category.LOWER]).confidence < LOW
+    thighs_end = judge(replace(GOOD, legs_inside=0.5), [Category.LOWER])  # the photo ends at the thighs
+    assert [n.code for n in thighs_end.reasons] == ["legs-cut-off"]
     without_waist = replace(GOOD, waist_known=False, waist_spread=1.0)
     assert judge(without_waist, [Category.DRESS]) == judge(GOOD, [Category.DRESS])
     cut_off = replace(without_waist, trunk_inside=0.7)  # the waist is not in the picture: nothing hangs on it

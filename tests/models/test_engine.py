@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from skimage.metrics import structural_similarity
 
 from models.drape.cut import Garment
 from models.engine import WORK_LONG_SIDE_PX, Engine, Person
-from models.errors import GarmentNotIsolated, NoPerson
+from models.errors import CategoryNotSupported, GarmentNotIsolated, NoPerson
 from models.interface import EngineProtocol, Fitting
 from models.samples import packshot, sample_people
 from models.types import Category, Label, Tuck
@@ -88,3 +89,11 @@ def test_what_cannot_be_used_is_refused(engine: Engine) -> None:
         engine.read_person(ground)
     with pytest.raises(GarmentNotIsolated):
         engine.read_garment(ground, None)
+
+
+def test_trousers_go_under_a_dress_only(engine: Engine, person: Person) -> None:
+    trousers = engine.read_garment(packshot("chinos", SHIRT_SIZE).picture, Category.LOWER)
+    dress = replace(engine.read_garment(packshot("breton", SHIRT_SIZE).picture, Category.UPPER), category=Category.DRESS)
+    with pytest.raises(CategoryNotSupported, match="under a dress"):
+        engine.try_on([Fitting(person, (dress, trousers))])
+    assert len(engine.try_on([Fitting(person, (trousers, dress))])) == 1
