@@ -40,8 +40,8 @@ PROFILE_BINS, PROFILE_ALONG, PROFILE_LEAST_PX = 9, 0.35, 3
 """A limb's light is measured at so many places across it, over this share of a bone beside the cloth, each from so many px."""
 PROFILE_LIMITS, PROFILE_FADE, PROFILE_KEPT = (0.4, 1.5), 1.2, 0.35
 """It differs from the usual by these factors at most, fades over so many bones, and never below this share."""
-ANKLE_REACH, ANKLE_LIMITS = 0.1, (-0.5, 0.3)
-"""Fills above a shoe, where skin lies in shadow, do so over less, within these limits (logarithms)."""
+ANKLE_REACH, ANKLE_LIMITS = 0.24, (-0.5, 0.3)
+"""Fills above a shoe, where skin lies in shadow, do so over more, within these limits (logarithms): the shadow runs out up the shin."""
 DARKER_SKIN = np.array([0.75, 1.05, 1.2], np.float32)
 """Skin that is darker is so least in red."""
 BOTH_DARK = (-0.22, 0.0)
@@ -52,6 +52,8 @@ ARM_FROM = (0.0, 0.25)
 """Between these places an arm parts from the trunk's light, ..."""
 LEG_FROM = (0.02, 0.17)
 """... between these a thigh."""
+KNEE_TINT = np.array([0.01, -0.03, -0.035], np.float32)
+"""Blood shows through the thin skin of a knee: its colour there is off by these shares."""
 BONE_AT = (0.06, 0.135)
 """Height of the collarbones over the shoulder joints beside the notch and at their outer ends, units."""
 LIGHT_MOST, LIGHTNESS_POWER = 0.14, 1.6
@@ -185,6 +187,7 @@ def bare_and_layer(
     arm_light = arm_shade(reach, place, inner) * np.exp(from_side * np.clip(side, -1, 1))
     light = blur(light + (arm_light - light) * on_arm, max(0.6, 0.012 * unit))[..., None]
     bare = _in_own_colours(skin * light, lab, own_skin & clean)
+    bare = bare * (1 + (bump(leg_place - 1.0, 0.07) * bump(leg_reach, 0.5) * on_leg)[..., None] * KNEE_TINT)
     dimmer = np.log((lab[..., 0] + 4) / (_lab(np.clip(bare, 0, 255))[..., 0] + 4))
     ankles = (leg_place > ANKLE_FROM) & (leg_reach < 2)
     shadow = (dimmer < SHADOW_FROM) & ankles
@@ -374,12 +377,12 @@ def arm_shade(reach: FloatArray, place: FloatArray, inner: FloatArray) -> FloatA
 def leg_shade(reach: FloatArray, place: FloatArray) -> FloatArray:
     """Light on a bare leg: the kneecap is lighter, what is beside and below it darker; the shin's edge catches light."""
     held = np.clip(reach, 0, 1)
-    shade = 1.03 - 0.08 * held**2 - 0.16 * held**6
+    shade = 1.05 - 0.15 * held**2 - 0.17 * held**6
     cap = bump(place - 0.98, 0.05) * bump(held, 0.38)
     rim = bump(place - 1.075, 0.028) * bump(held, 0.42) + 0.6 * bump(place - 0.99, 0.07) * bump(held - 0.72, 0.14)
     above = bump(place - 0.885, 0.03) * bump(held, 0.5)
-    shade += 0.06 * cap - 0.08 * rim - 0.045 * above
-    shade += 0.03 * ramp(place, 1.12, 1.25) * ramp(place, 1.95, 1.7) * bump(held, 0.2)
+    shade += 0.07 * cap - 0.10 * rim - 0.06 * above
+    shade += 0.04 * ramp(place, 1.12, 1.25) * ramp(place, 1.95, 1.7) * bump(held, 0.2)
     shade -= 0.04 * ramp(place, 1.85, 2.0)
     return np.asarray(shade, np.float32)
 
