@@ -76,6 +76,8 @@ BEHIND_DEPTH, BEHIND_REACH = 0.45, 0.035
 """The leg behind is this much darker near the edge of the one before it, over this reach (units)."""
 HEM_SHADOW, HEM_REACH = 0.25, 0.025
 """Shadow of an untucked top on the trousers below its hem: depth, and reach in units."""
+DROP, DROP_REACH, DROP_DEPTH = 0.05, 0.04, 0.42
+"""A skirt or trouser leg shades what is below its hem: so far down (units), softly over the second, by this share at most."""
 SHADOW_STEP = 8
 """Shadows are soft: they are computed at a size this many times smaller."""
 NOWHERE = -1.99
@@ -214,6 +216,12 @@ def soft(mask: Tensor, sigma_px: float) -> Tensor:
     return large[..., :height, :width]
 
 
+def _cast(hanging: Tensor, unit_px: float) -> Tensor:
+    """Shade (B, 1, H, W) below what is `hanging` 0..1: light comes from above, so there is more of it below a hem than beside it."""
+    lowered = nn.pad(hanging, (0, 0, max(1, round(DROP * unit_px)), 0))[..., : hanging.shape[-2], :]
+    return DROP_DEPTH * soft(lowered, DROP_REACH * unit_px)
+
+
 def _gaps(alpha: Tensor, reach_px: float) -> Tensor:
     """Slits between pieces that are narrower than twice `reach_px` (a morphological closing), 0..1."""
     small = nn.avg_pool2d(alpha, GAP_STEP, ceil_mode=True, count_include_pad=False)
@@ -332,8 +340,7 @@ def blend(
     under_hem = (
         tuck * WAIST_SHADOW * torch.exp(-below.clamp_min(0) / fade) * (below > 0) * soft(layers.torso_alpha, 0.5 * fade) * (1 - front)
     ) * (scene.catches / CLOTH_CATCHES).clamp(max=1)
-    # on the outfit's own trousers its contact shadow does, right below where it ends
-    under_hem = under_hem * (1 - scene.inner)
+    under_hem = under_hem * (1 - scene.inner)  # on the outfit's own trousers its contact shadow lies, right below where it ends
     contact = CONTACT_DEPTH * soft(torso_alpha, CONTACT_REACH * unit_px) * scene.catches * (1 - front)
     base = plate * (1 - under_hem) * (1 - contact * (1 - torso_alpha))
     # inside of the back: behind the neck, in the collar's shade
@@ -350,6 +357,8 @@ def blend(
 
     shade = _strip_shade(scene, layers, legs, unit_px) * scene.wrinkles
     rim = CONTACT_DEPTH * soft(sleeve_alpha, CONTACT_REACH * unit_px) * scene.catches * (1 - front_sleeves)
+    hanging = torch.maximum(sleeve_alpha * legs.lower[:, None, None, None], torso_alpha * (down > layers.skirt_from[:, None, None, None]))
+    rim = torch.maximum(rim, _cast(hanging, unit_px) * scene.catches * (1 - front_sleeves))
     result = result * (1 - rim * (1 - torch.maximum(sleeve_alpha, torso_alpha)))
     result = result + (layers.sleeves * shade - result) * sleeve_alpha
 
