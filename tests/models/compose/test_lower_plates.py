@@ -160,6 +160,29 @@ def test_a_hand_in_a_pocket_is_the_skirt(in_trousers: Person) -> None:
     assert plate.front_sleeves[pocket].max() < 0.1
 
 
+def test_trousers_of_the_skins_colour_end_at_the_arm(in_trousers: Person) -> None:
+    """Cloth beside a forearm that the parse took for skin is told by the edge between them."""
+    picture, _, parse, body = in_trousers
+    labels: LabelMap = parse.labels.copy()
+    painted = picture.copy()
+    elbow, wrist, fingers = (tuple(round(float(v)) for v in body.arms[1].joints[i]) for i in (1, 2, 3))
+    brown = tuple(int(c) - 30 for c in SKIN_COLOUR)
+    hips = np.zeros(SIZE, np.uint8)
+    cv2.rectangle(hips, (wrist[0] - 36, elbow[1]), (wrist[0] + 36, fingers[1] + 40), 1, -1)
+    labels[hips > 0], painted[hips > 0] = Label.LOWER, brown
+    arm, wide = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    half = float(body.arms[1].radius[-1])
+    for mask, width in ((arm, 2 * half), (wide, 2.8 * half)):
+        cv2.polylines(mask, [np.array([elbow, wrist, fingers])], False, 1, round(width))
+    labels[wide > 0] = Label.SKIN
+    painted[arm > 0] = SKIN_COLOUR
+    front = make_plate(painted, parse_of(labels), body, Category.LOWER, Off.LOWER).front_sleeves
+    along = (hips > 0) & (np.arange(SIZE[0]) < wrist[1])[:, None]
+    inside, beside = cv2.erode(arm, np.ones((5, 5))) > 0, (wide > 0) & (cv2.dilate(arm, np.ones((5, 5))) == 0)
+    assert front[inside & along].mean() > 0.95
+    assert front[beside & along].mean() < 0.1
+
+
 def test_a_leg_is_pinned_to_the_skin_at_the_hem(in_dress: Person) -> None:
     """A shin that is seen 5 px beside the bone, and a little narrower than a usual one."""
     leg = dataclasses.replace(in_dress[3].legs[0], cloth_end=1.4)
