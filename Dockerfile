@@ -28,10 +28,13 @@ RUN MUSLIN_ASSETS_DIR=/opt/muslin/assets muslin assets
 
 FROM base
 COPY --from=build /opt/muslin /opt/muslin
-RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin muslin
-ENV PATH=/opt/muslin/bin:$PATH MUSLIN_ASSETS_DIR=/opt/muslin/assets MUSLIN_HOST=0.0.0.0 MUSLIN_PORT=8000 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp
+RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin muslin \
+    && install -d -o muslin -g muslin -m 700 /var/lib/muslin
+ENV PATH=/opt/muslin/bin:$PATH MUSLIN_ASSETS_DIR=/opt/muslin/assets MUSLIN_HOST=0.0.0.0 MUSLIN_PORT=8000 MUSLIN_DATA_DIR=/var/lib/muslin MUSLIN_LOG_FORMAT=json PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp
 USER muslin
 WORKDIR /tmp
+# Garments, API keys and the secret; nothing of a shopper.
+VOLUME /var/lib/muslin
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"MUSLIN_PORT\"]}/health/ready', timeout=2)"]

@@ -185,7 +185,7 @@ class Prover:
             code = self.start(stage, ["/bin/sh", "-c", step.rest], values).wait()
             if code:
                 raise SystemExit(f"this step failed ({code}): RUN {step.rest}")
-        elif step.word != "EXPOSE":
+        elif step.word not in ("EXPOSE", "VOLUME"):
             raise SystemExit(f"{step.word} is not known here: teach it to {Path(__file__).name}")
         return stage
 
