@@ -30,6 +30,7 @@ def sealed() -> Iterator[httpx.Client]:
     """A service whose largest file may have 0 bytes: writing more kills the process (SIGXFSZ) or fails."""
     port = free_port()
     environment = os.environ | {"MUSLIN_PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", "MUSLIN_SECRET": new_secret()}
+    environment |= {"MUSLIN_DATABASE_URL": "sqlite://", "MUSLIN_PICTURES_URL": "memory://"}
     command = ["bash", "-c", 'ulimit -f 0; exec "$@"', "sealed", sys.executable, "-c", SERVE]
     with (
         subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE) as process,
