@@ -43,6 +43,8 @@ REST_REACH = 0.42
 """Cloth that the parse took for background is looked for this far (units) from the old garment: beyond a limb ..."""
 REST_CONTRAST, REST_LIKENESS = 5, 40
 """... where it differs from the ground by more than the first and from the garment's colour by less than the second (0..255)."""
+REST_HAIR = 0.25
+"""Within this of hair (units), and nearer to it than to the old garment, what differs from the ground is a haze of strands."""
 NEAR_CLOTH, NEAR_DISTRUST = 0.10, 0.97
 """Background nearer to the old garment than this (units) counts this much less where hidden background is filled in: it may
 be cloth that the parse left out, or lie in its shadow."""
@@ -125,4 +127,9 @@ def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, 
     alike = strongest(photo - np.median(photo[worn], 0).astype(np.float32)) < REST_LIKENESS
     near = (labels == Label.BACKGROUND) & (grow(cloth, REST_REACH * body.unit_px) > 0)
     rest = opened(close(near & differs & alike, 4), 1)
-    return np.asarray(blur(grow(rest, 3), 1.5) * ((labels != Label.SKIN) & (labels != Label.HAIR)), np.float32)
+    stays = (labels == Label.SKIN) | (labels == Label.HAIR)
+    if (labels == Label.HAIR).any():
+        to_hair, to_cloth = (cv2.distanceTransform((~of).view(np.uint8), cv2.DIST_L2, 3) for of in (labels == Label.HAIR, cloth))
+        strands = to_hair < np.minimum(to_cloth, REST_HAIR * body.unit_px)
+        rest, stays = rest & ~strands, stays | strands
+    return np.asarray(blur(grow(rest, 3), 1.5) * ~stays, np.float32)
