@@ -10,13 +10,18 @@ import numpy as np
 from models.compose.hands import Parted
 from models.compose.remove import ARM_FROM
 from models.compose.worn import Off, Worn
-from models.masks import blur, grow, larger, nearer, ramp, steep
+from models.masks import blur, grow, larger, nearer, opened, ramp, steep
 from models.types import BoolArray, Category, FloatArray, Label
 
 HAIR_SOFT = 1.75
 """Hair's edge is a haze of strands that the parse is only half sure of: it counts for more than it is sure of."""
 HAIR_DOWN_TO = -0.75
 """Hair hangs down to this far over (below) the shoulder line, units; lower down it is a mistake of the parse."""
+THROAT_FROM, THROAT_WIDE, THROAT_DOWN = 1.08, 0.3, -0.25
+"""Chin and jaw cast hair-like shadows on the neck: the throat begins so many nose-to-chin distances from the nose, so far to both sides
+of the trunk's axis and down to there over the shoulder line (units). Half-sure hair on skin counts no more than it is sure of there ..."""
+LOCK = 0.035
+"""... and what is narrower than twice this (units) and hangs down from wider hair is a shadow's tail, no lock."""
 HAND_PLACE, HAND_REACH = (1.75, 1.9), (1.9, 1.6)
 """A hand begins between these places on its arm and ends between these half widths from its bones."""
 FOREARM_REACH = 1.45
@@ -45,7 +50,7 @@ class Front:
     """The worn top, where it hangs before a lower garment."""
 
 
-def in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Category, off: Off) -> Front:
+def in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Category, off: Off, unit_px: float) -> Front:
     """`filled_arms` (H, W) 0..1: the plate's own arms, where an old sleeve was; `parted`: whose the skin beside a forearm is."""
     q, where = worn.parse.probabilities, worn.where
     hands = ramp(where.place, *HAND_PLACE) * ramp(where.reach, *HAND_REACH)
@@ -55,7 +60,7 @@ def in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Categor
             for on, reach in zip(where.place > ARM_FROM, where.reach, strict=True)
         ]
     )
-    hair = steep(q[Label.HAIR] * HAIR_SOFT) * (where.over > HAIR_DOWN_TO)
+    hair = _hair(worn, unit_px)
     head = np.maximum(hair, ramp(where.from_nose, *FACE) * steep((q[Label.SKIN] + q[Label.HAIR]) * HAIR_SOFT))
     on_arm = q[Label.SKIN] * (1 - parted.thighs)
     own = steep(on_arm)
@@ -79,6 +84,16 @@ def catches(worn: Worn, skin: FloatArray, drawn: Category, off: Off) -> FloatArr
     q = worn.parse.probabilities
     stays = CLOTH_CATCHES * q[Label.LOWER] * (not off.bottom) if drawn is Category.UPPER else steep(q[Label.OTHER])
     return np.asarray(np.maximum(skin, stays), np.float32)
+
+
+def _hair(worn: Worn, unit_px: float) -> FloatArray:
+    """(H, W) 0..1: hair that lies before a garment."""
+    q, where = worn.parse.probabilities, worn.where
+    throat = (where.from_nose > THROAT_FROM) & (np.abs(where.across) < THROAT_WIDE) & (where.over > THROAT_DOWN)
+    on_skin = throat * q[Label.SKIN] / np.maximum(1 - q[Label.HAIR], 1e-3)
+    hair = steep(q[Label.HAIR] * (HAIR_SOFT - (HAIR_SOFT - 1) * np.minimum(on_skin, 1)))
+    locks = blur(grow(opened(hair > 0.5, LOCK * unit_px), 1 + 0.3 * LOCK * unit_px), 1)
+    return np.asarray(np.where(throat, np.minimum(hair, locks), hair) * (where.over > HAIR_DOWN_TO), np.float32)
 
 
 def _held(worn: Worn) -> BoolArray:

@@ -124,7 +124,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     on_sleeve = np.where(where.reach[0] < where.reach[1], *sleeved)
     arm_cover = ramp(where.reach, 1.0 + edge, 1.0 - edge) * np.maximum(sleeved, 1 - steep(q[Label.UPPER]))
     filled_arms = larger(arm_cover) * skin_fill * removed * (1 - steep(q[Label.LOWER])) * off.top
-    front = in_front(worn, filled_arms, parted, drawn, off)
+    front = in_front(worn, filled_arms, parted, drawn, off, body.unit_px)
     factor: FloatArray = np.ones(size, np.float32)
     if drawn is not Category.LOWER:
         factor = wrinkles(photo, worn.parse, Label.UPPER, body.unit_px)
