@@ -26,6 +26,8 @@ HAND_PLACE, HAND_REACH = (1.75, 1.9), (1.9, 1.6)
 """A hand begins between these places on its arm and ends between these half widths from its bones."""
 FOREARM_REACH = 1.45
 """A forearm's skin reaches so many half widths from its bones."""
+ARM_EDGE = 2.1
+"""Skin just beyond that is the arm's too, if it ends within so many."""
 FACE = (1.11, 1.06)
 """The face ends between these nose-to-chin distances from the nose."""
 FOOT_PLACE, FOOT_REACH = 1.6, 3.0
@@ -54,10 +56,11 @@ def in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Categor
     """`filled_arms` (H, W) 0..1: the plate's own arms, where an old sleeve was; `parted`: whose the skin beside a forearm is."""
     q, where = worn.parse.probabilities, worn.where
     hands = ramp(where.place, *HAND_PLACE) * ramp(where.reach, *HAND_REACH)
+    flesh = (worn.parse.labels == Label.SKIN) & (parted.thighs < 0.5)
     forearms = np.stack(
         [
-            np.maximum(blur(on & (reach < FOREARM_REACH), 2), parted.arms * (on & (reach <= nearer(where.reach))))
-            for on, reach in zip(where.place > ARM_FROM, where.reach, strict=True)
+            np.maximum(_forearm(place, reach, flesh), parted.arms * ((place > ARM_FROM) & (reach <= nearer(where.reach))))
+            for place, reach in zip(where.place, where.reach, strict=True)
         ]
     )
     hair = _hair(worn, unit_px)
@@ -84,6 +87,16 @@ def catches(worn: Worn, skin: FloatArray, drawn: Category, off: Off) -> FloatArr
     q = worn.parse.probabilities
     stays = CLOTH_CATCHES * q[Label.LOWER] * (not off.bottom) if drawn is Category.UPPER else steep(q[Label.OTHER])
     return np.asarray(np.maximum(skin, stays), np.float32)
+
+
+def _forearm(place: FloatArray, reach: FloatArray, skin: BoolArray) -> FloatArray:
+    """(H, W) 0..1: one arm below its sleeve, with the flesh along its edge that lies further from the pose's bones."""
+    near = (place > ARM_FROM) & (reach < FOREARM_REACH)
+    beside = skin & (place > 1) & (reach >= FOREARM_REACH)
+    count, pieces = cv2.connectedComponents(beside.view(np.uint8), connectivity=4)
+    far = np.zeros(count, np.bool_)
+    far[np.unique(pieces[beside & (reach > ARM_EDGE)])] = True
+    return blur(near | (beside & ~far[pieces]), 2)
 
 
 def _hair(worn: Worn, unit_px: float) -> FloatArray:
