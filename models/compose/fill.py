@@ -16,8 +16,9 @@ from models.types import FloatArray, Label, Picture
 
 FILL_LONG_SIDE_PX = 512
 """Colours are smooth: they are filled at this size."""
-CHEST_DEPTH, CHEST_HALF = 0.44, 0.44
-"""Skin is filled down to this far below the shoulder line (units), a little less at the sides: the height of a bandeau."""
+CHEST_DEPTH = 0.44
+"""Skin is filled down to this far below the shoulder line (units), the height of a bandeau; at the sides too: under a raised arm, between
+sleeve and torso, an armpit may show."""
 AXILLA, AXILLA_TO = (1.2, 1.5), (0.6, 0.35)
 """Round the upper arm, out to this many arm half widths, the fill is skin too: a raised arm has no cloth under it."""
 BEHIND_FROM = (1.3, 1.1)
@@ -217,9 +218,8 @@ def _hip_row(body: Body) -> int:
 
 def _chest(where: Coordinates) -> FloatArray:
     """(H, W) 0..1: where a trunk is bare: above a bandeau's upper edge, and round raised upper arms."""
-    edge = -CHEST_DEPTH * np.clip(1.15 - (np.abs(where.across) / CHEST_HALF) ** 4, 0.6, 1)
     shoulders = ramp(where.reach, AXILLA[1], AXILLA[0]) * ramp(where.place, *AXILLA_TO)
-    bare: FloatArray = np.maximum(ramp(where.over, edge - 0.006, edge + 0.006), larger(shoulders))
+    bare: FloatArray = np.maximum(ramp(where.over, -CHEST_DEPTH - 0.006, -CHEST_DEPTH + 0.006), larger(shoulders))
     return bare
 
 
