@@ -99,10 +99,20 @@ def _forearm(place: FloatArray, reach: FloatArray, skin: BoolArray) -> FloatArra
     return blur(near | (beside & ~far[pieces]), 2)
 
 
+def neck(worn: Worn) -> FloatArray:
+    """(H, W) 0..1: what lies before the inside of a collar's back: skin, and at the throat the shadows on it that look like hair too."""
+    q = worn.parse.probabilities
+    return np.asarray(steep(q[Label.SKIN] + q[Label.HAIR] * _throat(worn)), np.float32)
+
+
+def _throat(worn: Worn) -> BoolArray:
+    where = worn.where
+    return np.asarray((where.from_nose > THROAT_FROM) & (np.abs(where.across) < THROAT_WIDE) & (where.over > THROAT_DOWN), np.bool_)
+
+
 def _hair(worn: Worn, unit_px: float) -> FloatArray:
     """(H, W) 0..1: hair that lies before a garment."""
-    q, where = worn.parse.probabilities, worn.where
-    throat = (where.from_nose > THROAT_FROM) & (np.abs(where.across) < THROAT_WIDE) & (where.over > THROAT_DOWN)
+    q, where, throat = worn.parse.probabilities, worn.where, _throat(worn)
     on_skin = throat * q[Label.SKIN] / np.maximum(1 - q[Label.HAIR], 1e-3)
     hair = steep(q[Label.HAIR] * (HAIR_SOFT - (HAIR_SOFT - 1) * np.minimum(on_skin, 1)))
     locks = blur(grow(opened(hair > 0.5, LOCK * unit_px), 1 + 0.3 * LOCK * unit_px), 1)

@@ -16,7 +16,7 @@ import numpy as np
 from models.compose.bare_legs import bare_leg
 from models.compose.coordinates import locate
 from models.compose.fill import EDGE, band_rim, fill_in
-from models.compose.front import catches, in_front
+from models.compose.front import catches, in_front, neck
 from models.compose.hands import Parted, part_arms
 from models.compose.remove import removal
 from models.compose.worn import Off, in_two_pieces, pockets
@@ -111,7 +111,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     mixed = photo + (fill - photo) * removed[..., None]
     plate = np.where(removed[..., None] > 0, np.clip(np.rint(mixed), 0, 255), photo).astype(np.uint8)
     edge = EDGE / body.unit_px
-    skin = np.maximum(steep(q[Label.SKIN]), skin_fill * removed)
+    skin = np.maximum(neck(worn), skin_fill * removed)
     # cloth that was seen before a bare arm hangs before it: the arm is redrawn only where it had a sleeve
     sleeved = np.stack(
         [
