@@ -39,6 +39,11 @@ HAIR_HAZE, HAIR_STEEP, KEEP_STEEP = 0.15, 3.0, 1.2
 On what is cloth (from the first to the second of `SURELY_CLOTH`) a probability of hair under the first is noise: kept by it, a tenth
 of the old garment would shine through the new one."""
 SURELY_CLOTH = (0.75, 0.9)
+HAZE_REACH = 0.15
+"""A haze of hair hangs on hair: further from it than this (units) it is none."""
+STRAP_UNLIKE, STRAP_REACH = 80, 0.35
+"""On the shoulders skin with the garment's colour that differs by more than the first (0..255) from skin's is a strap, if it begins at the
+garment and ends within the second (units) of it."""
 REST_REACH = 0.42
 """Cloth that the parse took for background is looked for this far (units) from the old garment: beyond a limb ..."""
 REST_CONTRAST, REST_LIKENESS = 5, 40
@@ -70,7 +75,8 @@ def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
         if not off.top:
             lower *= 1 - steep(q[Label.UPPER])
         old = np.maximum(old, lower)
-    hair = np.where(where.over < HAIR_FROM, q[Label.HAIR], 0)
+    near_hair = blur(grow(worn.parse.labels == Label.HAIR, HAZE_REACH * body.unit_px), 0.2 * HAZE_REACH * body.unit_px)
+    hair = np.where(where.over < HAIR_FROM, q[Label.HAIR] * near_hair, 0)
     noise = HAIR_HAZE * ramp(q[Label.UPPER] + q[Label.LOWER], *SURELY_CLOTH)
     old *= np.clip(1 - (hair - noise) * HAIR_STEEP, 0, 1)
     old *= where.from_nose > FACE_KEEP
@@ -91,7 +97,8 @@ def _removed(photo: Picture, worn: Worn, body: Body, label: Label) -> FloatArray
     beside = blur(grow(cloth, BESIDE_RIMS * rim), rim) * ((nearer(reach) < BESIDE_REACH) & (worn.parse.labels == Label.SKIN))
     for limb_reach, limb_place in zip(reach, place, strict=True):
         beside *= 1 - ramp(limb_place, *HAND_FROM) * (limb_reach < HAND_REACH)
-    return np.asarray(np.maximum(np.maximum(old, beside), _left_out(photo, worn.parse, body, cloth, label, rim)), np.float32)
+    old = np.maximum(np.maximum(old, beside), _left_out(photo, worn.parse, body, cloth, label, rim))
+    return np.asarray(np.maximum(old, _straps(photo, worn, body, cloth, rim)) if label == Label.UPPER else old, np.float32)
 
 
 def background_weight(background: AnyMask, cloth: AnyMask, near_px: float) -> FloatArray:
@@ -133,3 +140,18 @@ def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, 
         strands = to_hair < np.minimum(to_cloth, REST_HAIR * body.unit_px)
         rest, stays = rest & ~strands, stays | strands
     return np.asarray(blur(grow(rest, 3), 1.5) * ~stays, np.float32)
+
+
+def _straps(photo: Picture, worn: Worn, body: Body, cloth: BoolArray, rim: float) -> FloatArray:
+    """(H, W) 0..1: straps that are too thin for the parse, which took them for the shoulders' skin."""
+    skin, where = worn.parse.labels == Label.SKIN, worn.where
+    at = skin & (np.abs(where.over) < STRAP_REACH) & (nearer(where.place) < ARM_FROM) & (where.from_nose > FACE_KEEP)
+    at &= grow(cloth, STRAP_REACH * body.unit_px) > 0
+    if not at.any():
+        return np.zeros(skin.shape, np.float32)
+    colours = [np.median(photo[of], 0).astype(np.float32) for of in (cloth, skin)]
+    alike, unlike = (strongest(photo - colour) for colour in colours)
+    strap = at & (alike < REST_LIKENESS) & (unlike > STRAP_UNLIKE)
+    _, pieces = cv2.connectedComponents(grow(strap, 1))
+    begins = np.unique(pieces[strap & (grow(cloth, rim + 1) > 0)])
+    return blur(grow(strap & np.isin(pieces, begins), rim), 0.35 * rim)
