@@ -9,6 +9,7 @@ import torch
 from models.compose.blend import Blend, Layers, Scene, blend, soft
 from models.compose.plate import Plate, make_plate
 from models.compose.pull_push import pull_push
+from models.masks import grow
 from models.person.body import Body, measure_body
 from models.types import Label, LabelMap, Picture
 from tests.models.figures import GROUND_COLOUR, SKIN_COLOUR, TOP_COLOUR, TROUSER_COLOUR, figure
@@ -65,6 +66,34 @@ def test_fills_are_skin_cloth_and_ground_where_they_belong(scene: tuple[Picture,
     if hidden.any():
         assert np.abs(plate.plate[hidden].astype(int) - GROUND_COLOUR).max(-1).mean() < 40
     assert TROUSER_COLOUR != TOP_COLOUR
+
+
+def test_a_strap_taken_for_skin_comes_off() -> None:
+    picture, pose, parse = figure(SIZE)
+    body = measure_body(pose, parse)
+    x, y = (round(float(v)) for v in body.middle)
+    bare = (parse.labels == Label.UPPER) & (np.arange(SIZE[0])[:, None] < y + 20)
+    strap, tattoo = bare.copy(), np.zeros_like(bare)
+    strap[:, : x - 30], strap[:, x - 26 :] = False, False
+    tattoo[y : y + 6, x + 25 : x + 29] = True
+    picture = np.where(bare[..., None], np.array(SKIN_COLOUR, np.uint8), picture)
+    picture[strap | tattoo] = TOP_COLOUR
+    q = parse.probabilities.copy()
+    q[Label.SKIN, bare], q[Label.UPPER, bare] = 1, 0
+    labels = np.where(bare, np.uint8(Label.SKIN), parse.labels)
+    plate = make_plate(picture, dataclasses.replace(parse, probabilities=q, labels=labels), body)
+    assert plate.removed[y:][strap[y:]].mean() > 0.9
+    assert plate.removed[tattoo].max() == 0
+
+
+def test_strands_of_hair_before_the_ground_stay() -> None:
+    picture, pose, parse = figure(SIZE)
+    hair, cloth = parse.labels == Label.HAIR, parse.labels == Label.UPPER
+    strand = (parse.labels == Label.BACKGROUND) & (grow(hair, 7) > 0) & (grow(cloth, 38) > 0) & (grow(cloth, 12) == 0)
+    picture = picture.copy()
+    picture[strand] = TOP_COLOUR
+    assert strand.any()
+    assert make_plate(picture, parse, measure_body(pose, parse)).removed[strand].max() == 0
 
 
 def patch_layers(alpha_value: float) -> Layers:
