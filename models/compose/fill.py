@@ -12,7 +12,7 @@ from models.compose.skin import END_FROM, HAND_REACH, bare_and_layer, bare_arms,
 from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
 from models.person.body import HIGH_BAND, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, Body
-from models.types import FloatArray, Label, Picture
+from models.types import FloatArray, Label, LabelMap, Picture
 
 FILL_LONG_SIDE_PX = 512
 """Colours are smooth: they are filled at this size."""
@@ -70,17 +70,31 @@ MOTTLED = np.array([0.75, 1.05, 1.1], np.float32)
 """Blood under the skin takes less red away than green and blue."""
 
 
-def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Off) -> tuple[FloatArray, FloatArray]:
+def bare_where(worn: Worn, body: Body) -> Coordinates:
+    """Coordinates of arms as wide as they are bare, at the reduced size that colours are filled at."""
+    labels = _reduced(worn.parse.labels)
+    return bare_arms(worn.where.resized((labels.shape[0], labels.shape[1])), labels, body)
+
+
+def _reduced(labels: LabelMap) -> LabelMap:
+    height, width = labels.shape
+    scale = min(1.0, FILL_LONG_SIDE_PX / max(height, width))
+    size = (max(2, round(width * scale)), max(2, round(height * scale)))
+    return np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def fill_in(
+    photo: Picture, worn: Worn, small_where: Coordinates, beyond: FloatArray, body: Body, removed: FloatArray, off: Off
+) -> tuple[FloatArray, FloatArray]:
     """Skin, under-layer, the clothes that stay, or ground: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1.
 
-    The outlines between them are the photo's own size.
+    small_where: `bare_where`; beyond: `beyond_arms`. The outlines between them are the photo's own size.
     """
     parse, where = worn.parse, worn.where
     height, width = parse.labels.shape
     scale = min(1.0, FILL_LONG_SIDE_PX / max(height, width))
-    size = (max(2, round(width * scale)), max(2, round(height * scale)))
-    labels = np.asarray(cv2.resize(parse.labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-    small_where = bare_arms(where.resized((size[1], size[0])), labels, body)
+    labels = _reduced(parse.labels)
+    size = (labels.shape[1], labels.shape[0])
     unit = body.unit_px * scale
     q = parse.probabilities
     small = reduce(photo, size)
@@ -103,7 +117,7 @@ def fill_in(photo: Picture, worn: Worn, body: Body, removed: FloatArray, off: Of
     bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
-    arms, arms_before = (on * (1 - steep(q[Label.LOWER])) * off.top for on in _arms(where, small_where, body, q[Label.SKIN]))
+    arms, arms_before = (on * (1 - steep(q[Label.LOWER])) * off.top for on in _arms(where, small_where, body, q[Label.SKIN] * (1 - beyond)))
     trunk = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=True)
     # an ankle is no wider than the shin: the foot below it is seen
     legs = larger(ramp(where.leg_reach * np.where(where.leg_place > END_FROM, HAND_REACH, 1.0), 1.0 + edge, 1.0 - edge))

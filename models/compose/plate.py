@@ -15,13 +15,13 @@ import numpy as np
 
 from models.compose.bare_legs import bare_leg
 from models.compose.coordinates import locate
-from models.compose.fill import EDGE, band_rim, fill_in
+from models.compose.fill import EDGE, band_rim, bare_where, fill_in
 from models.compose.front import catches, in_front, neck
 from models.compose.hands import Parted, part_arms
-from models.compose.remove import removal
+from models.compose.remove import beyond_arms, removal
 from models.compose.worn import Off, in_two_pieces, pockets
 from models.compose.wrinkles import wrinkles
-from models.masks import SHARPEN, blur, grow, larger, opened, ramp, steep
+from models.masks import SHARPEN, blur, enlarge, grow, larger, opened, ramp, steep
 from models.person.body import Body
 from models.types import Category, FloatArray, Label, LabelMap, PersonParse, Picture
 
@@ -101,8 +101,11 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         worn, parted = part_arms(photo, worn)
         worn = pockets(photo, worn)
     where, q = worn.where, worn.parse.probabilities
-    removed = removal(photo, worn, body, off)
-    fill, skin_fill = fill_in(photo, worn, body, removed, off)
+    bare = bare_where(worn, body)
+    bare_reach = np.stack([enlarge(own, (size[1], size[0])) for own in bare.reach])
+    beyond = beyond_arms(worn, bare_reach, body)
+    removed = removal(photo, worn, bare_reach, beyond, body, off)
+    fill, skin_fill = fill_in(photo, worn, bare, beyond, body, removed, off)
     lower: FloatArray = np.zeros(size, np.float32)
     if not off.bottom:
         # what juts out over its edge is cloth of its colour

@@ -53,22 +53,30 @@ REST_HAIR = 0.25
 NEAR_CLOTH, NEAR_DISTRUST = 0.10, 0.97
 """Background nearer to the old garment than this (units) counts this much less where hidden background is filled in: it may
 be cloth that the parse left out, or lie in its shadow."""
+CUFF_SPAN, CUFF_SOFT, CUFF_OUT = (-0.25, 0.15), 0.05, 2.6
+"""Round a sleeve's end, between these places on the arm from it on, softly, and out to so many half widths, ..."""
+CUFF_CLOTH, CUFF_EDGE, CUFF_FLESH, CUFF_RIM_PX = 0.06, (1.0, 1.08), 0.06, 3
+"""... and within so many units of cloth, what lies outside the bare arm (from the first to the second of its half widths) is the cuff
+or its inside, where it is no skin wider than twice the third (units), and no ground; its edge is so wide."""
 CLEAR = 0.02
 """Less than this share of removal is none: there the plate equals the photo."""
 
 
-def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
-    """(H, W) 0..1: how much of each pixel is old cloth that comes off, or its rim; 0 exactly where the photo stays."""
+def removal(photo: Picture, worn: Worn, bare_reach: FloatArray, beyond: FloatArray, body: Body, off: Off) -> FloatArray:
+    """(H, W) 0..1: how much of each pixel is old cloth that comes off, or its rim; 0 exactly where the photo stays.
+
+    bare_reach (2, H, W): distance from each arm's bones, 1 at the bare arm's skin; beyond: `beyond_arms`.
+    """
     q, where = worn.parse.probabilities, worn.where
     old = np.zeros(worn.parse.labels.shape, np.float32)
     if off.top:
-        old = _removed(photo, worn, body, Label.UPPER)
+        old = np.maximum(_removed(photo, worn, bare_reach, body, Label.UPPER), _cuffs(photo, worn, beyond, body))
         if not off.bottom:
             # waistband, belt and buttons stay as they are, down from a narrow rim
             kept = shrink(q[Label.LOWER] > 0.5, max(1.0, LOWER_RIM * body.unit_px))
             old *= 1 - blur(kept, max(0.8, 0.5 * LOWER_RIM * body.unit_px))
     if off.bottom:
-        lower = _removed(photo, worn, body, Label.LOWER)
+        lower = _removed(photo, worn, bare_reach, body, Label.LOWER)
         lower *= 1 - np.clip(q[Label.OTHER] * KEEP_STEEP, 0, 1)
         on_arm = np.any((where.place > ARM_FROM) & (where.reach < ARM_BESIDE), axis=0)
         lower *= 1 - on_arm * np.clip(q[Label.SKIN] * KEEP_STEEP, 0, 1)
@@ -84,7 +92,7 @@ def removal(photo: Picture, worn: Worn, body: Body, off: Off) -> FloatArray:
     return np.asarray(np.clip(old, 0, 1), np.float32)
 
 
-def _removed(photo: Picture, worn: Worn, body: Body, label: Label) -> FloatArray:
+def _removed(photo: Picture, worn: Worn, bare_reach: FloatArray, body: Body, label: Label) -> FloatArray:
     """(H, W) 0..1: the old garment of one label, its rim, its shadow on the skin beside it, and what the parse left out of it."""
     q, where = worn.parse.probabilities[label], worn.where
     rim = max(RIM_LEAST_PX, RIM * body.unit_px)
@@ -93,12 +101,49 @@ def _removed(photo: Picture, worn: Worn, body: Body, label: Label) -> FloatArray
         return np.zeros(q.shape, np.float32)
     old = blur(grow((q > CLOTH_FROM) & (grow(cloth, 2) > 0), rim), 0.35 * rim)
     # skin beside cloth: its shadow and the cloth's rim are redrawn with the limb
-    reach, place = (where.reach, where.place) if label == Label.UPPER else (where.leg_reach, where.leg_place)
+    reach, place = (bare_reach, where.place) if label == Label.UPPER else (where.leg_reach, where.leg_place)
     beside = blur(grow(cloth, BESIDE_RIMS * rim), rim) * ((nearer(reach) < BESIDE_REACH) & (worn.parse.labels == Label.SKIN))
     for limb_reach, limb_place in zip(reach, place, strict=True):
         beside *= 1 - ramp(limb_place, *HAND_FROM) * (limb_reach < HAND_REACH)
     old = np.maximum(np.maximum(old, beside), _left_out(photo, worn.parse, body, cloth, label, rim))
     return np.asarray(np.maximum(old, _straps(photo, worn, body, cloth, rim)) if label == Label.UPPER else old, np.float32)
+
+
+def beyond_arms(worn: Worn, bare_reach: FloatArray, body: Body) -> FloatArray:
+    """(H, W) 0..1: what sticks out over the bare arms close to where the worn sleeves end, and is no part of a broad stretch of skin.
+
+    bare_reach (2, H, W): distance from each arm's bones, 1 at the bare arm's skin.
+    """
+    labels = worn.parse.labels
+    near = np.zeros(labels.shape, np.float32)
+    for reach, place, arm in zip(bare_reach, worn.where.place, body.arms, strict=True):
+        if arm.sleeve_end > 0 and arm.visible:
+            start, stop = arm.sleeve_end + CUFF_SPAN[0], arm.sleeve_end + CUFF_SPAN[1]
+            along = ramp(place, start - CUFF_SOFT, start) * ramp(place, stop + CUFF_SOFT, stop)
+            near = np.maximum(near, along * ramp(reach, *CUFF_EDGE) * (reach < CUFF_OUT))
+    if not near.any():
+        return near
+    rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
+    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
+    flesh = grow(opened(labels[box] == Label.SKIN, CUFF_FLESH * body.unit_px), 2)
+    near[box] *= blur(grow(labels[box] == Label.UPPER, CUFF_CLOTH * body.unit_px), 2) * blur(1 - flesh, 1)
+    return near
+
+
+def _cuffs(photo: Picture, worn: Worn, beyond: FloatArray, body: Body) -> FloatArray:
+    """(H, W) 0..1: of what lies `beyond` the bare arms what the parse took for skin, and for ground though it differs from that."""
+    rows, columns = np.flatnonzero(beyond.any(1)), np.flatnonzero(beyond.any(0))
+    if len(rows) == 0:
+        return beyond
+    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
+    labels = worn.parse.labels[box]
+    clear = (labels == Label.BACKGROUND) & (grow(labels == Label.UPPER, CUFF_CLOTH * body.unit_px) == 0)
+    ground = pull_push(photo[box].astype(np.float32), shrink(clear, 2).astype(np.float32))
+    differs = blur(strongest(photo[box] - ground), 1.0) > REST_CONTRAST
+    cuff = (labels == Label.SKIN) | ((labels == Label.BACKGROUND) & differs)
+    result = np.zeros_like(beyond)
+    result[box] = beyond[box] * blur(grow(cuff, CUFF_RIM_PX), 1)
+    return result
 
 
 def background_weight(background: AnyMask, cloth: AnyMask, near_px: float) -> FloatArray:

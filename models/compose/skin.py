@@ -11,7 +11,7 @@ from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
 from models.masks import blur, enlarge, nearer, ramp, shrink, strongest
 from models.person.body import Body
-from models.person.limbs import PLACES
+from models.person.limbs import ARM_RADII, PLACES, Arm, usual_radius
 from models.types import BoolArray, FloatArray, Label, LabelMap, Picture
 
 SKIN_TONE_BLEND = (0.65, 0.35)
@@ -62,12 +62,19 @@ TORSO_TURN, FACE_TURN = 0.5, 5.0
 """A chest is turned this much as far aside as a limb is; a face's sides are turned by so much a unit."""
 COLOUR_LEVELS, COLOUR_SHARE = (20.0, 96.0, 4.0), 0.6
 """The wearer's own colours are measured at these lightnesses (from, to, step), and taken for so much."""
-HAND_REACH, WIDTH_FADE, WIDTH_STEP, WIDTH_TO = 1.35, 0.5, 0.03, 2.6
+HAND_REACH, WIDTH_FADE, WIDTH_STEP, WIDTH_TO, WIDTH_BIN = 1.35, 0.5, 0.03, 2.6, 0.1
 """Coordinates count a hand this much wider than the wrist; what is measured at a sleeve's end fades over so many bones;
-it is measured in bands so long, out to so many half widths."""
+it is measured in bands so long, out to so many half widths, in steps of so many."""
+WIDTH_BANDS, WRIST_FROM, WRIST_BANDS = (1, 5), 1.8, (0, 3)
+"""The first of these bands past the sleeve's end (a cuff's shade and slant are left out) and their number; a sleeve that ends
+past the second place ends at the wrist, beyond which the hand soon grows wider: the first few bands tell."""
+HIDDEN_BANDS, HIDDEN_TIGHT = 13, 0.2
+"""Skin is looked for in so many bands; where there is none the person's outline in all of them tells, at this quantile of the tightest."""
+WHOLE_LEAST, MIDDLE_TO = 0.8, 1.5
+"""Beside cloth skin is a whole arm from this share of the usual half width on; an arm's own skin begins within so many of the bones."""
 END_FROM = 1.995
 """Hand and foot begin here: at the joint itself."""
-WIDTH_LEAST_PX, WIDTH_LIMITS, SHIFT_MOST = 4, (0.6, 1.6), 1.2
+WIDTH_LEAST_PX, WIDTH_LIMITS, SHIFT_MOST = 4, (0.6, 1.9), 1.2
 """Bands that show fewer px of skin tell nothing; an arm is by these factors off the measured one, and so far aside, at most."""
 ARM_SHAPE = ((0.0, 0.25, 0.6, 0.95, 1.2, 1.6, 2.0), (0.98, 1.03, 0.96, 0.94, 1.02, 1.0, 1.0))
 """Deltoid, elbow and the belly of the forearm: factors of the straight taper, by place."""
@@ -91,7 +98,8 @@ def bare_arms(where: Coordinates, labels: LabelMap, body: Body) -> Coordinates:
         if arm.sleeve_end <= 0:
             continue
         wide = own * np.where(place > END_FROM, HAND_REACH, 1.0)
-        half, shift = _seen_width(wide, place, labels, arm.sleeve_end)
+        strength = float(np.interp(arm.sleeve_end, PLACES, arm.radius / usual_radius(ARM_RADII, body.unit_px)))
+        half, shift = _seen_width(wide, place, labels, arm, strength)
         near = np.clip(1 - np.abs(PLACES - arm.sleeve_end) / WIDTH_FADE, 0, 1)
         near = near * near * (3 - 2 * near)
         shape = np.interp(PLACES, *ARM_SHAPE)
@@ -103,25 +111,69 @@ def bare_arms(where: Coordinates, labels: LabelMap, body: Body) -> Coordinates:
     return replace(where, lateral=lateral.astype(np.float32), reach=np.abs(lateral).astype(np.float32))
 
 
-def _seen_width(lateral: FloatArray, place: FloatArray, labels: LabelMap, end: float) -> tuple[float, float]:
-    """Half width and middle (arm half widths) of the skin just past the cloth's `end` on a limb; (1, 0) where it is not told."""
-    beside = (place > end) & (place < end + 0.3) & (np.abs(lateral) < WIDTH_TO)
-    found = []
-    for start in end + WIDTH_STEP * np.arange(1, 7):
-        band = beside & (place >= start) & (place < start + WIDTH_STEP)
-        across, seen = lateral[band], labels[band] == Label.SKIN
-        if seen.sum() < WIDTH_LEAST_PX:
-            continue
-        low, high = np.quantile(across[seen], (0.02, 0.98))
-        # whole only with something else on either side, and skin all between
-        if low > -WIDTH_TO + 0.15 and high < WIDTH_TO - 0.15 and seen[(across > low) & (across < high)].mean() > 0.9:
-            found.append(((high - low) / 2, (high + low) / 2))
-    if len(found) < 2:
-        return 1.0, 0.0
-    half, shift = np.mean(found[:2], 0)
+def _seen_width(lateral: FloatArray, place: FloatArray, labels: LabelMap, arm: Arm, strength: float) -> tuple[float, float]:
+    """Half width and middle (arm half widths) of the skin just past the sleeve's end on an arm; (1, 0) where it is not told.
+
+    Against the ground an edge is the arm's own; against cloth it is so where the arm lies before it and is not too narrow to be
+    all of an arm of `strength` (1 is usual); else cloth hides a part of an arm that is as wide as arms are. An arm that is not
+    seen at all lies within the silhouette.
+    """
+    end = arm.sleeve_end
+    first, count = WRIST_BANDS if end > WRIST_FROM else WIDTH_BANDS
+    skin: list[tuple[float, float, bool, bool]] = []
+    hidden: list[tuple[float, float, bool, bool]] = []
+    for start in end + WIDTH_STEP * np.arange(first, HIDDEN_BANDS):
+        band = (np.abs(lateral) < WIDTH_TO) & (place >= start) & (place < start + WIDTH_STEP)
+        bare, edges = _edges(lateral[band], labels[band])
+        if edges is not None:
+            (skin if bare else hidden).append(edges)
+    half, shift = 1.0, 0.0
+    if len(skin) >= 2:
+        low, high, left, right = np.median(skin[:count], 0)
+        half, shift = (high - low) / 2, (high + low) / 2
+        if min(left, right) < 0.5 and not (arm.in_front and half * strength > WHOLE_LEAST):
+            if max(left, right) < 0.5:
+                return 1.0, 0.0
+            half = max(half, 1.0)
+            shift = high - half if right > left else low + half
+    elif len(hidden) >= 2:
+        (_, high, left, right), low = np.quantile(hidden, HIDDEN_TIGHT, 0), np.quantile(hidden, 1 - HIDDEN_TIGHT, 0)[0]
+        shift = min(high - 1, 0) * (right > 0.5) + max(low + 1, 0) * (left > 0.5)
     if not WIDTH_LIMITS[0] < half < WIDTH_LIMITS[1] or abs(shift) > SHIFT_MOST:
         return 1.0, 0.0
     return float(half), float(shift)
+
+
+def _edges(across: FloatArray, seen: LabelMap) -> tuple[bool, tuple[float, float, bool, bool] | None]:
+    """Of a band across an arm: whether its skin is seen; and from where to where it, or else the person, is, and if ground begins there.
+
+    None where that is not told.
+    """
+    count = round(2 * WIDTH_TO / WIDTH_BIN)
+    column = np.clip((across + WIDTH_TO) / WIDTH_BIN, 0, count - 1).astype(np.intp)
+    table = np.bincount(seen.astype(np.intp) * count + column, minlength=len(Label) * count).reshape(len(Label), count)
+    known = np.flatnonzero(table.any(0))
+    if len(known) < count // 4:
+        return False, None
+    # a bin between two pixels shows what the nearest one does
+    row = table.argmax(0)[known[np.abs(known - np.arange(count)[:, None]).argmin(1)]]
+    turns = np.flatnonzero(np.diff(np.concatenate([[0], row == Label.SKIN, [0]]))).reshape(-1, 2)
+    near = turns[(turns[:, 0] < (1 + MIDDLE_TO / WIDTH_TO) * count / 2) & (turns[:, 1] > (1 - MIDDLE_TO / WIDTH_TO) * count / 2)]
+    bare = len(near) > 0
+    if bare:
+        start, stop = near[np.argmax(near[:, 1] - near[:, 0])]
+        own = across[(seen == Label.SKIN) & (column >= start) & (column < stop)]
+        if len(own) < WIDTH_LEAST_PX:
+            return bare, None
+        low, high = np.quantile(own, (0.02, 0.98))
+    elif row[count // 2] == Label.BACKGROUND:
+        return bare, None
+    else:
+        ground = np.flatnonzero(row == Label.BACKGROUND)
+        start, stop = ground[ground < count // 2].max(initial=-1) + 1, ground[ground > count // 2].min(initial=count)
+        low, high = start * WIDTH_BIN - WIDTH_TO, stop * WIDTH_BIN - WIDTH_TO
+    left = start > 0 and row[start - 1] == Label.BACKGROUND
+    return bare, (float(low), float(high), bool(left), bool(stop < count and row[stop] == Label.BACKGROUND))
 
 
 def mottling(photo: Picture, seen: FloatArray, noise: FloatArray, scale: float, unit_px: float) -> tuple[FloatArray, FloatArray]:
