@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from models.compose.pull_push import pull_push
+from models.compose.skin import SLEEVE_FROM
 from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, grow, nearer, opened, ramp, reduce, shrink, steep, strongest
 from models.person.body import Body
@@ -53,9 +54,8 @@ REST_HAIR = 0.25
 NEAR_CLOTH, NEAR_DISTRUST = 0.10, 0.97
 """Background nearer to the old garment than this (units) counts this much less where hidden background is filled in: it may
 be cloth that the parse left out, or lie in its shadow."""
-CUFF_FROM, CUFF_SPAN, CUFF_SOFT, CUFF_OUT = 0.25, (-0.25, 0.15), 0.05, 2.6
-"""Round a sleeve's end (past the first place on the arm; what ends before is a shoulder or a strap), between these places on the arm
-from it on, softly, and out to so many half widths, ..."""
+CUFF_SPAN, CUFF_SOFT, CUFF_OUT = (-0.25, 0.15), 0.05, 2.6
+"""Round a sleeve's end, between these places on the arm from it on, softly, and out to so many half widths, ..."""
 CUFF_CLOTH, CUFF_EDGE, CUFF_FLESH, CUFF_RIM_PX = 0.06, (1.0, 1.08), 0.06, 3
 """... and within so many units of cloth, what lies outside the bare arm (from the first to the second of its half widths) is the cuff
 or its inside, where it is no skin wider than twice the third (units), and no ground; its edge is so wide."""
@@ -118,7 +118,7 @@ def beyond_arms(worn: Worn, bare_reach: FloatArray, body: Body) -> FloatArray:
     labels = worn.parse.labels
     near = np.zeros(labels.shape, np.float32)
     for reach, place, arm in zip(bare_reach, worn.where.place, body.arms, strict=True):
-        if arm.sleeve_end > CUFF_FROM and arm.visible:
+        if arm.sleeve_end > SLEEVE_FROM and arm.visible:
             start, stop = arm.sleeve_end + CUFF_SPAN[0], arm.sleeve_end + CUFF_SPAN[1]
             along = ramp(place, start - CUFF_SOFT, start) * ramp(place, stop + CUFF_SOFT, stop)
             near = np.maximum(near, along * ramp(reach, *CUFF_EDGE) * (reach < CUFF_OUT))

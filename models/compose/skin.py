@@ -74,6 +74,8 @@ WHOLE_LEAST, MIDDLE_TO = 0.8, 1.5
 """Beside cloth skin is a whole arm from this share of the usual half width on; an arm's own skin begins within so many of the bones."""
 END_FROM = 1.995
 """Hand and foot begin here: at the joint itself."""
+SLEEVE_FROM = 0.25
+"""What ends before this place on the arm is a shoulder or a strap, and its edge on the arm no sleeve's end."""
 WIDTH_LEAST_PX, WIDTH_LIMITS, SHIFT_MOST = 4, (0.6, 1.9), 1.2
 """Bands that show fewer px of skin tell nothing; an arm is by these factors off the measured one, and so far aside, at most."""
 ARM_SHAPE = ((0.0, 0.25, 0.6, 0.95, 1.2, 1.6, 2.0), (0.98, 1.03, 0.96, 0.94, 1.02, 1.0, 1.0))
@@ -95,7 +97,7 @@ def bare_arms(where: Coordinates, labels: LabelMap, body: Body) -> Coordinates:
     for k, arm in enumerate(body.arms):
         # where the sides meet beyond the shoulder `lateral` was interpolated through 0
         own, place = np.copysign(where.reach[k], where.lateral[k]), where.place[k]
-        if arm.sleeve_end <= 0:
+        if arm.sleeve_end <= SLEEVE_FROM:
             continue
         wide = own * np.where(place > END_FROM, HAND_REACH, 1.0)
         strength = float(np.interp(arm.sleeve_end, PLACES, arm.radius / usual_radius(ARM_RADII, body.unit_px)))
