@@ -48,6 +48,7 @@ from service.redis_store import RedisStore
 from service.secrets import SecretError, Secrets, read_secret
 from service.settings import MEGA, Settings, SettingsError
 from service.store import Store, StoreUnavailable
+from service.tracing import open_tracing
 from service.vault import Vault
 from service.version import muslin_version
 from service.worker import UploadMemory
@@ -57,6 +58,7 @@ logger = logging.getLogger(__name__)
 PURGE_EVERY_S = 15.0
 """How long a photo may outlive its expiry in memory when nobody asks for anything, and free memory the work it was for."""
 WATCH_EVERY_S = 1.0
+TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 JOBS_END_S = 30.0
 """Told to stop, the service works at the jobs that it took for so long."""
 EXPOSED = [
@@ -101,10 +103,14 @@ class Application(Litestar):
             await send(message)
 
         inner: Any = {**scope, "method": "GET"} if head else scope
-        try:
-            await super().__call__(inner, receive, answer)
-        finally:
-            told(str(inner.get("path_template") or "unknown"), scope["method"], status, time.perf_counter() - begin, identity)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in TRACE_HEADERS}
+        with self.state.tracing.request(scope["method"], headers) as span:
+            try:
+                await super().__call__(inner, receive, answer)
+            finally:
+                route = str(inner.get("path_template") or "unknown")
+                span.name(route, status, identity)
+                told(route, scope["method"], status, time.perf_counter() - begin, identity)
 
 
 def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outside | None = None) -> Litestar:
@@ -116,11 +122,12 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outsid
     database = connect(settings)
     catalogue = Catalogue(reader, database, open_pictures(settings), engine.version)
     access = Access(ApiKeys(database), store, vault.secrets, settings)
+    tracing = open_tracing(settings)
     idempotency = Idempotency(vault)
     fetcher = Fetcher(settings.fetch_hosts, outside)
     jobs_ = Jobs(vault, fetcher, settings.job_limit, settings.job_timeout_s)
     metrics = Metrics(in_flight=lambda: dresser.admission.inside, queued=lambda: dresser.batcher.depth)
-    dresser = Dresser(engine, reader, photos_, catalogue, vault, settings, metrics.batched)
+    dresser = Dresser(engine, reader, photos_, catalogue, vault, settings, metrics.batched, tracing)
     uploads = UploadMemory(int(settings.upload_memory_mb * MEGA))
     readiness = Readiness()
     studio = Studio()
@@ -139,6 +146,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outsid
             await jobs_.close(JOBS_END_S)
             await dresser.close()
             await store.close()
+            await asyncio.to_thread(tracing.close)
             await database.dispose()
             studio.close()
 
@@ -158,7 +166,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outsid
             pages(settings),
         ],
         lifespan=[lifespan],
-        state=State({"readiness": readiness}),
+        state=State({"readiness": readiness, "tracing": tracing}),
         dependencies={"caller": Provide(caller_of(access))},
         cors_config=_cors(settings),
         exception_handlers=exception_handlers(metrics.answered),

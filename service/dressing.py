@@ -31,6 +31,7 @@ from service.reading import Reader, ReadPhoto, ReadPicture, Stages
 from service.records import GarmentRecord, NoticeRecord, collect
 from service.settings import Settings
 from service.store import StoreUnavailable, key_of
+from service.tracing import OFF, Tracing
 from service.vault import Vault
 from service.worker import Worker
 
@@ -102,11 +103,13 @@ class Dresser(Generic[P, G]):
         vault: Vault,
         settings: Settings,
         batched: Callable[[int], None] = lambda _: None,
+        tracing: Tracing = OFF,
     ) -> None:
         """`batched`: is told the size of every batch."""
         self._engine = engine
         self._reader = reader
         self._photos = photos
+        self._tracing = tracing
         self._catalogue = catalogue
         self._vault = vault
         self._settings = settings
@@ -164,7 +167,7 @@ class Dresser(Generic[P, G]):
             kind = "warm" if self._reader.knows_person(work.photo_digest) else "cold"
             with self.admission.enter(kind, patience_s) as visit:
                 self._untidy = True
-                own = Stages()
+                own = Stages(tell=self._tracing.teller())
                 dressed, inner = await self._draw(order, work, own)
                 visit.worked_s = own.worked_s
             status = "fwd=bypass; detail=unavailable" if epoch == UNKNOWN_EPOCH else "fwd=uri-miss"

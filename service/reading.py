@@ -26,6 +26,8 @@ class Stages:
 
     begin: float = field(default_factory=time.perf_counter)
     timings_ms: dict[str, float] = field(default_factory=dict)
+    tell: Callable[[str, float], None] = lambda _, __: None
+    """Is told of each stage as it ends; see `Tracing.teller`."""
 
     def timed(self, stage: str, work: Callable[[], T]) -> Callable[[], T]:
         def run() -> T:
@@ -39,6 +41,7 @@ class Stages:
 
     def add(self, stage: str, seconds: float) -> None:
         self.timings_ms[stage] = self.timings_ms.get(stage, 0.0) + 1000 * seconds
+        self.tell(stage, seconds)
 
     @property
     def worked_s(self) -> float:

@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["plain", "json"] = "plain"
+    otlp_endpoint: str | None = None
+    """Of an OpenTelemetry collector, such as http://collector:4318; None: no traces."""
 
     # who may ask
     access: Literal["auto", "open", "keys"] = "auto"

@@ -23,6 +23,7 @@ from tests.fakes import FakeEngine
 from tests.service.servers import free_port, serving
 from tests.service.test_garments import add, some
 from tests.service.test_photos import by_id, keep
+from tests.service.test_processes import running
 from tests.service.test_try_ons import form, post
 
 SECRET = new_secret()
@@ -157,15 +158,10 @@ def test_tokens_end_and_are_nobody_elses(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_rates_are_told_and_kept_by_all_replicas(redis_url: str, tmp_path: Path) -> None:
-    settings = Settings(redis_url=redis_url, secret=SECRET, data_dir=str(tmp_path), rate_per_minute=10)
-    with serving(FakeEngine(), settings) as here, serving(FakeEngine(), settings) as there:
-        statuses, answers = [], []
-        for k in range(14):
-            answer = httpx.get(f"{(here, there)[k % 2]}/v1/garments")
-            statuses.append(answer.status_code)
-            answers.append(answer)
-        assert statuses == [200] * 10 + [429] * 4
+def test_rates_are_told_and_kept_by_all_processes(redis_url: str) -> None:
+    with running(REDIS_URL=redis_url, RATE_PER_MINUTE="10") as (here, _), running(REDIS_URL=redis_url, RATE_PER_MINUTE="10") as (there, _):
+        answers = [httpx.get(f"{(here, there)[k % 2]}/v1/garments") for k in range(14)]
+        assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 4
         assert answers[0].headers["ratelimit-policy"] == '"minute";q=10;w=60'
         assert answers[0].headers["ratelimit"].startswith('"minute";r=9;t=')
         assert answers[-1].json()["type"] == "/problems/too-many-requests"
