@@ -37,6 +37,7 @@ KEY_BYTES: Final = 32
 REMEMBERED_S: Final = 15.0
 """A key that was looked up is believed so long: a revoked one works so long at most."""
 MINUTE_S: Final = 60.0
+RATE_PER_MINUTE: Final = 600
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -133,7 +134,8 @@ class Access:
         self._clock = clock
         self._known: ExpiringLru[ApiKey] = ExpiringLru(10_000)
         self._alone = MemoryStore(1_000_000)
-        self._rate = Rate(settings.rate_per_minute, MINUTE_S)
+        most = settings.rate_per_minute or (None if is_open(settings) else RATE_PER_MINUTE)
+        self._rate = None if most is None else Rate(most, MINUTE_S)
 
     @property
     def is_open(self) -> bool:
@@ -187,8 +189,12 @@ class Access:
             return None
         return None
 
-    async def admit(self, caller: Caller, address: str) -> Allowance:
-        """Counts a request against its rate. `address`: of the connection, for callers without credentials. Raises TooManyRequests."""
+    async def admit(self, caller: Caller, address: str) -> dict[str, str]:
+        """Counts a request against its rate, and says so in headers. `address`: of the connection, for callers without credentials.
+        Raises TooManyRequests.
+        """
+        if self._rate is None:
+            return {}
         # an address is personal: it is counted by a digest that ends within minutes
         who = self._secrets.digest("rate", caller.shopper or caller.tenant or address)
         try:
@@ -199,12 +205,13 @@ class Access:
             raise TooManyRequests(
                 f"More than {self._rate.limit} requests came within a minute.", retry_after_s=max(1, round(allowance.retry_s + 0.5))
             )
-        return allowance
+        return self._told(self._rate, allowance)
 
-    def policy(self, allowance: Allowance) -> dict[str, str]:
+    @staticmethod
+    def _told(rate: Rate, allowance: Allowance) -> dict[str, str]:
         """Headers (draft-ietf-httpapi-ratelimit-headers)."""
         return {
-            "RateLimit-Policy": f'"minute";q={self._rate.limit};w={self._rate.window_s:.0f}',
+            "RateLimit-Policy": f'"minute";q={rate.limit};w={rate.window_s:.0f}',
             "RateLimit": f'"minute";r={allowance.left};t={allowance.reset_s:.0f}',
         }
 

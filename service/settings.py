@@ -39,8 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # who may ask
     access: Literal["auto", "open", "keys"] = "auto"
     """keys: API keys and shoppers' tokens; open: anybody; auto: open on the loopback interface only."""
-    rate_per_minute: Count = 600
-    """Requests of one API key, one shopper, or where all is open one address."""
+    rate_per_minute: Count | None = None
+    """Requests of one API key, one shopper, or where all is open one address. None: 600; no limit where all is open."""
     token_ttl_s: Annotated[float, Meta(gt=0, le=86_400)] = 1800
     """Life of a shopper's token that does not say itself; a day at most."""
     token_quota: Count = 50

@@ -47,8 +47,7 @@ def caller_of(access: Access) -> Callable[[Request[Any, Any, Any]], Awaitable[Ca
 
     async def caller(request: Request[Any, Any, Any]) -> Caller:
         found = await access.identify(request.headers.get("authorization"))
-        allowance = await access.admit(found, request.client.host if request.client else "")
-        request.scope["state"][POLICY] = access.policy(allowance)
+        request.scope["state"][POLICY] = await access.admit(found, request.client.host if request.client else "")
         return found
 
     return caller
