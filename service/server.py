@@ -18,7 +18,6 @@ from models.interface import EngineProtocol
 from service.access import is_open
 from service.app import create_app
 from service.logs import set_up
-from service.memory import use_one_arena
 from service.readiness import Readiness
 from service.settings import Settings, SettingsError
 
@@ -101,7 +100,6 @@ def serve(settings: Settings, make_engine: Callable[[Settings], EngineProtocol[A
 
     Raises SettingsError when the address cannot be had, AssetError when the models cannot.
     """
-    use_one_arena()
     listener = _listen(settings.host, settings.port)
     set_up(settings)
     shown, at = listener.getsockname()[:2]
