@@ -24,7 +24,7 @@ import msgspec
 from models.interface import G, P
 from service.callers import Caller
 from service.errors import PhotoExpired, PhotoNotFound, StoreAway
-from service.memory import give_back
+from service.memory import wipe
 from service.reading import Reader, ReadPhoto, Stages
 from service.records import NoticeRecord, collect
 from service.settings import Settings
@@ -117,7 +117,7 @@ class Photos(Generic[P, G]):
             self._reader.forget_person(digest)
         else:
             self._reader.forget_people()
-        await asyncio.to_thread(give_back)  # freed memory is the system's at once, and empty
+        await asyncio.to_thread(wipe)
 
     def digest(self, caller: Caller, photo: bytes) -> str:
         return self._vault.secrets.digest("photo", caller.tenant, photo)
