@@ -19,11 +19,10 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from service.callers import ANYBODY, Caller
-from service.database import DatabaseUnavailable
+from service.database import execute, fetch
 from service.errors import CredentialsMissing, QuotaSpent, TooManyRequests
 from service.lru import ExpiringLru
 from service.memory_store import MemoryStore
@@ -71,11 +70,7 @@ class ApiKeys:
         """The key is nowhere else from now on."""
         key = KEY_PREFIX + base64.urlsafe_b64encode(randomness.token_bytes(KEY_BYTES)).decode().rstrip("=")
         made = ApiKey(f"key_{randomness.token_hex(8)}", tenant, name, self._clock(), None)
-        try:
-            async with self._database.begin() as connection:
-                await connection.execute(insert(API_KEYS).values(**msgspec.structs.asdict(made), hash=_hash(key)))
-        except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+        await execute(self._database, insert(API_KEYS).values(**msgspec.structs.asdict(made), hash=_hash(key)))
         return made, key
 
     async def find(self, key: str) -> ApiKey | None:
@@ -89,28 +84,15 @@ class ApiKeys:
 
     async def revoke(self, key_id: str) -> bool:
         """False when there is no such key, or not any more."""
-        try:
-            async with self._database.begin() as connection:
-                statement = update(API_KEYS).where(API_KEYS.c.id == key_id, API_KEYS.c.revoked.is_(None)).values(revoked=self._clock())
-                return (await connection.execute(statement)).rowcount > 0
-        except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+        statement = update(API_KEYS).where(API_KEYS.c.id == key_id, API_KEYS.c.revoked.is_(None)).values(revoked=self._clock())
+        return await execute(self._database, statement) > 0
 
     async def _fetch(self, query: Any) -> list[ApiKey]:
-        try:
-            async with self._database.connect() as connection:
-                rows = (await connection.execute(query)).mappings()
-                return [msgspec.convert({str(name): value for name, value in row.items()}, ApiKey) for row in rows]
-        except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+        return [msgspec.convert(row, ApiKey) for row in await fetch(self._database, query)]
 
 
 def _hash(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
-
-
-def _unavailable(error: Exception) -> DatabaseUnavailable:
-    return DatabaseUnavailable(f"The database cannot be used: {type(error).__name__}.")
 
 
 def is_open(settings: Settings) -> bool:

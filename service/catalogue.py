@@ -15,13 +15,12 @@ from typing import Annotated, Any, Final, Generic
 import msgspec
 from msgspec import Meta
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from models.interface import G, P
 from models.types import Category, Notice
 from service.callers import Caller
-from service.database import DatabaseUnavailable
+from service.database import execute, fetch
 from service.errors import GarmentNotFound, InvalidRequest
 from service.pictures import Pictures
 from service.reading import Reader, ReadPicture, Stages
@@ -125,13 +124,13 @@ class Catalogue(Generic[P, G]):
             created=now,
             updated=now,
         )
-        await self._execute(insert(GARMENTS).values(**_row(garment)))
+        await execute(self._database, insert(GARMENTS).values(**_row(garment)))
         return garment
 
     async def find(self, caller: Caller, garment_id: str) -> Garment:
         """Raises GarmentNotFound."""
         query = select(GARMENTS).where(GARMENTS.c.id == garment_id, GARMENTS.c.tenant == caller.tenant)
-        rows = await self._fetch(query)
+        rows = await fetch(self._database, query)
         if not rows:
             raise GarmentNotFound("There is no such garment.", field="garment_id")
         return _garment(rows[0])
@@ -149,7 +148,7 @@ class Catalogue(Generic[P, G]):
             created, last = _place(cursor)
             older = (GARMENTS.c.created < created) | ((GARMENTS.c.created == created) & (GARMENTS.c.id < last))
             query = query.where(older)
-        rows = await self._fetch(query.order_by(GARMENTS.c.created.desc(), GARMENTS.c.id.desc()).limit(limit + 1))
+        rows = await fetch(self._database, query.order_by(GARMENTS.c.created.desc(), GARMENTS.c.id.desc()).limit(limit + 1))
         garments = tuple(_garment(row) for row in rows[:limit])
         return Page(garments, _cursor(garments[-1]) if len(rows) > limit else None)
 
@@ -177,13 +176,13 @@ class Catalogue(Generic[P, G]):
             }
         changed = msgspec.structs.replace(garment, **changes)
         row = _row(changed)
-        await self._execute(update(GARMENTS).where(GARMENTS.c.id == garment_id).values(**{key: row[key] for key in changes}))
+        await execute(self._database, update(GARMENTS).where(GARMENTS.c.id == garment_id).values(**{key: row[key] for key in changes}))
         return changed
 
     async def remove(self, caller: Caller, garment_id: str) -> None:
         """With its picture, unless another garment has the same one. Raises GarmentNotFound."""
         garment = await self.find(caller, garment_id)
-        await self._execute(delete(GARMENTS).where(GARMENTS.c.id == garment_id))
+        await execute(self._database, delete(GARMENTS).where(GARMENTS.c.id == garment_id))
         await self._drop_picture(garment.picture)
 
     async def picture(self, garment: Garment) -> bytes:
@@ -212,22 +211,8 @@ class Catalogue(Generic[P, G]):
         return f"{self._engine_version}-{category or 'auto'}"
 
     async def _drop_picture(self, digest: str) -> None:
-        if not await self._fetch(select(GARMENTS.c.id).where(GARMENTS.c.picture == digest).limit(1)):
+        if not await fetch(self._database, select(GARMENTS.c.id).where(GARMENTS.c.picture == digest).limit(1)):
             await asyncio.shield(self._pictures.remove(digest))
-
-    async def _fetch(self, query: Any) -> list[Row]:
-        try:
-            async with self._database.connect() as connection:
-                return [{str(name): value for name, value in row.items()} for row in (await connection.execute(query)).mappings()]
-        except (SQLAlchemyError, OSError) as error:
-            raise DatabaseUnavailable(f"The database cannot be used: {type(error).__name__}.") from error
-
-    async def _execute(self, statement: Any) -> None:
-        try:
-            async with self._database.begin() as connection:
-                await connection.execute(statement)
-        except (SQLAlchemyError, OSError) as error:
-            raise DatabaseUnavailable(f"The database cannot be used: {type(error).__name__}.") from error
 
 
 def _lint(read: ReadPicture[Any]) -> tuple[NoticeRecord, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.settings import Settings, SettingsError
+from service.tables import Row
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +63,31 @@ def _tune_sqlite(connection: Any, _: object) -> None:
     cursor.close()
 
 
+async def fetch(engine: AsyncEngine, query: Any) -> list[Row]:
+    """The rows, by column name. Raises DatabaseUnavailable."""
+    with _told():
+        async with engine.connect() as connection:
+            return [{str(name): value for name, value in row.items()} for row in (await connection.execute(query)).mappings()]
+
+
+async def execute(engine: AsyncEngine, statement: Any) -> int:
+    """How many rows it touched. Raises DatabaseUnavailable."""
+    with _told():
+        async with engine.begin() as connection:
+            return int((await connection.execute(statement)).rowcount)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        raise DatabaseUnavailable(f"The database cannot be used: {type(error).__name__}.") from error
+
+
 async def migrate(engine: AsyncEngine) -> None:
     """Brings the tables up to date. Raises DatabaseUnavailable."""
-    try:
+    with _told():
         async with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")  # one of several processes at a time
@@ -70,8 +95,6 @@ async def migrate(engine: AsyncEngine) -> None:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
             await connection.run_sync(_upgrade)
             await connection.commit()
-    except (SQLAlchemyError, OSError) as error:
-        raise DatabaseUnavailable(f"The database cannot be used: {type(error).__name__}.") from error
 
 
 def _upgrade(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from litestar import Request
 from litestar.exceptions import ClientException
@@ -18,6 +18,7 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 
 from models.errors import ImageTooLarge
 from service.errors import InvalidRequest, RequestTooLarge, UploadTimeout, WrongMediaType
+from service.settings import MEGA, Settings
 
 T = TypeVar("T")
 
@@ -39,6 +40,13 @@ class FormLimits:
     """Of the whole body."""
     idle_timeout_s: float
     """Between two pieces of it."""
+
+    @classmethod
+    def of(cls, settings: Settings, max_parts: int, max_mb: float | None = None) -> Self:
+        """max_mb: of the whole body; None: the setting for requests."""
+        max_mb = settings.max_request_mb if max_mb is None else max_mb
+        sizes = (int(max_mb * MEGA), int(settings.max_image_mb * MEGA))
+        return cls(*sizes, max_parts, settings.upload_timeout_s, settings.upload_idle_timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

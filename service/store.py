@@ -7,7 +7,6 @@ erasure ends, and what began in an older epoch is not kept.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -107,16 +106,6 @@ class Store(Protocol):
     async def ping(self) -> None: ...
 
     async def close(self) -> None: ...
-
-
-def digest(*parts: bytes | str) -> str:
-    """40 hexadecimal digits; no two different lists of parts have the same in practice."""
-    state = hashlib.blake2b(digest_size=20)
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        state.update(len(data).to_bytes(8, "little"))
-        state.update(data)
-    return state.hexdigest()
 
 
 def key_of(kind: str, name: str) -> str:

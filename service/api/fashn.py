@@ -35,7 +35,7 @@ from service.fetching import Fetcher
 from service.forms import FormLimits, read_body, while_connected
 from service.jobs import Failure, Job, Jobs, Webhook
 from service.photos import Photos
-from service.settings import MEGA, Settings
+from service.settings import Settings
 from service.vault import Vault
 from service.worker import UploadMemory
 
@@ -121,13 +121,7 @@ def fashn(
     uploads: UploadMemory,
     settings: Settings,
 ) -> Router:
-    limits = FormLimits(
-        max_bytes=int(settings.max_request_mb * MEGA),
-        max_file_bytes=int(settings.max_image_mb * MEGA),
-        max_parts=0,
-        timeout_s=settings.upload_timeout_s,
-        idle_timeout_s=settings.upload_idle_timeout_s,
-    )
+    limits = FormLimits.of(settings, max_parts=0)
 
     links = Links(vault)
 

@@ -29,7 +29,7 @@ from service.idempotency import Idempotency
 from service.photos import rfc3339
 from service.problems import documented
 from service.records import NoticeRecord
-from service.settings import MEGA, Settings
+from service.settings import Settings
 from service.worker import UploadMemory
 
 FILES, TEXTS = frozenset({"picture"}), frozenset({"name", "category", "size_chart"})
@@ -103,13 +103,7 @@ class UploadOperation(Operation):
 
 
 def garments(catalogue: Catalogue[Any, Any], idempotency: Idempotency, uploads: UploadMemory, settings: Settings) -> Router:
-    limits = FormLimits(
-        max_bytes=int((settings.max_image_mb + 0.1) * MEGA),
-        max_file_bytes=int(settings.max_image_mb * MEGA),
-        max_parts=6,
-        timeout_s=settings.upload_timeout_s,
-        idle_timeout_s=settings.upload_idle_timeout_s,
-    )
+    limits = FormLimits.of(settings, max_parts=6, max_mb=settings.max_image_mb + 0.1)
 
     @post(
         "/",

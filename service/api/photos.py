@@ -26,7 +26,7 @@ from service.photos import Consent, Erasure, KeptPhoto, Photos, rfc3339
 from service.problems import documented
 from service.reading import Stages
 from service.records import NoticeRecord
-from service.settings import MEGA, Settings
+from service.settings import Settings
 from service.vault import Vault
 from service.worker import UploadMemory
 
@@ -119,13 +119,7 @@ class UploadOperation(Operation):
 def photos(
     kept: Photos[Any, Any], access: Access, idempotency: Idempotency, vault: Vault, uploads: UploadMemory, settings: Settings
 ) -> Router:
-    limits = FormLimits(
-        max_bytes=int((settings.max_image_mb + 0.1) * MEGA),
-        max_file_bytes=int(settings.max_image_mb * MEGA),
-        max_parts=4,
-        timeout_s=settings.upload_timeout_s,
-        idle_timeout_s=settings.upload_idle_timeout_s,
-    )
+    limits = FormLimits.of(settings, max_parts=4, max_mb=settings.max_image_mb + 0.1)
 
     @get("/v1/consent", summary="What a shopper agrees to", tags=["Photos"])
     async def consent_text() -> Response[ConsentText]:

@@ -30,7 +30,7 @@ from service.jobs import Job, Jobs, Webhook
 from service.metrics import Metrics
 from service.negotiation import best
 from service.photos import Photos
-from service.settings import MEGA, Settings
+from service.settings import Settings
 from service.worker import UploadMemory
 
 JSON = "application/json"
@@ -49,13 +49,7 @@ def try_ons(
     metrics: Metrics,
     settings: Settings,
 ) -> Router:
-    limits = FormLimits(
-        max_bytes=int(settings.max_request_mb * MEGA),
-        max_file_bytes=int(settings.max_image_mb * MEGA),
-        max_parts=1 + 3 * settings.max_garments + len(TEXTS),
-        timeout_s=settings.upload_timeout_s,
-        idle_timeout_s=settings.upload_idle_timeout_s,
-    )
+    limits = FormLimits.of(settings, max_parts=1 + 3 * settings.max_garments + len(TEXTS))
 
     @post("/", status_code=200, operation_class=TryOnOperation, responses=RESPONSES, summary="Try garments on", request_max_body_size=None)
     async def create_try_on(request: Request[Any, Any, Any], caller: NamedDependency[Caller]) -> Response[bytes]:

@@ -14,7 +14,7 @@ import pytest
 
 from service.memory_store import LARGE_BYTES, MemoryStore
 from service.redis_store import RedisStore
-from service.store import Rate, Store, StoreUnavailable, digest, key_of
+from service.store import Rate, Store, StoreUnavailable, key_of
 from tests.service.servers import free_port, redis_server
 
 pytestmark = pytest.mark.anyio
@@ -183,11 +183,6 @@ async def test_listeners_hear_what_is_told_and_that_they_began(store: Store) -> 
             break
     assert "gone" in heard
     assert not store.shared or heard[0] == ""
-
-
-def test_a_digest_tells_apart_where_parts_end() -> None:
-    assert digest("ab", "c") != digest("a", "bc")
-    assert digest(b"ab") == digest("ab")
 
 
 def test_keys_carry_a_version() -> None:
