@@ -25,7 +25,7 @@ from models.garment.shade import without_shade
 from models.garment.upper import UpperOutline
 from models.garment.waist import find_waist
 from models.garment.waistband import find_waistband, inner_back_over
-from models.types import BoolArray, Category, GarmentReading, LabelMap, Notice, Picture
+from models.types import BoolArray, Category, GarmentReading, LabelMap, LowerLandmarks, Notice, Picture, UpperLandmarks
 
 UNSURE_CATEGORY: Final = 0.6
 """A found category under this score is told to the caller."""
@@ -43,6 +43,9 @@ FOLDED_LOWER: Final = 0.97
 LEAST_PX: Final = 80
 SMALL_PX: Final = 220
 """Under so many px of height or width, of the picture as it was sent, a garment is not read; under so many it is drawn blurred."""
+SHORT: Final = (1.1, 1.45)
+"""Armpit widths from the neck to the hem: a top under the first is half a top, or a very short one; from the second none is half."""
+CUT_SHORT: Final = "The top is hardly longer than it is wide. If it is folded or cut off in the picture, send one of the whole garment."
 RECTANGLE: Final = "A rectangle is seen, folded cloth or a picture in the picture: send a picture of one garment only, laid out flat."
 NAMES: Final = {Category.UPPER: "an upper garment", Category.LOWER: "a lower garment", Category.DRESS: "a dress"}
 
@@ -67,16 +70,20 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
     read = _read_lower(picture, work, isolated, score) if found is Category.LOWER else _read_upper(picture, work, isolated, found, score)
     if size < SMALL_PX:
         read = replace(read, confidence=read.confidence * float(size) / SMALL_PX)
-    small = (
+    told: tuple[Notice, ...] = (
         () if size >= SMALL_PX else (Notice("garment-small", f"The garment is only {size:.0f} pixels long: a larger picture shows more."),)
     )
+    whole = 1.0 if isinstance(read.landmarks, LowerLandmarks) or found is Category.DRESS else _whole(read.landmarks)
+    if whole < 1:
+        read = replace(read, confidence=read.confidence * (DOUBTFUL + (1 - DOUBTFUL) * whole))
+        told = (*told, Notice("garment-short", CUT_SHORT)) if whole == 0 else told
     if category is None:
         sure = float(np.clip((score - 0.5) / (UNSURE_CATEGORY - 0.5), 0, 1))
-        return replace(read, confidence=read.confidence * (DOUBTFUL + (1 - DOUBTFUL) * sure), notices=(*read.notices, *small))
+        return replace(read, confidence=read.confidence * (DOUBTFUL + (1 - DOUBTFUL) * sure), notices=(*read.notices, *told))
     if category is seen or score < SURE_CATEGORY:
-        return replace(read, category_score=1.0, notices=small)
+        return replace(read, category_score=1.0, notices=told)
     doubt = Notice("category-doubtful", f"Read as {NAMES[category]} as asked, but it looks like {NAMES[seen]}: check the category.")
-    return replace(read, category_score=1.0, confidence=read.confidence * DOUBTFUL, notices=(doubt, *small))
+    return replace(read, category_score=1.0, confidence=read.confidence * DOUBTFUL, notices=(doubt, *told))
 
 
 def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_score: float) -> GarmentReading:
@@ -152,6 +159,13 @@ def _category_notices(category: Category, score: float) -> tuple[Notice, ...]:
     if score >= UNSURE_CATEGORY:
         return ()
     return (Notice("category-unsure", f"Taken for {NAMES[category]} with little certainty: say which category it is."),)
+
+
+def _whole(marks: UpperLandmarks) -> float:
+    """0..1: how surely a top is seen down to its hem, and not folded or cut across; a very short one is doubted too."""
+    wide = float(np.hypot(*(marks.armpit[0] - marks.armpit[1])))
+    long = float(np.hypot(*(marks.hem.mean(0) - marks.neck.mean(0))))
+    return float(np.clip((long / wide - SHORT[0]) / (SHORT[1] - SHORT[0]), 0, 1))
 
 
 def fullness(mask: BoolArray) -> float:

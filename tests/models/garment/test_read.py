@@ -139,6 +139,16 @@ def test_trousers_folded_lengthwise_are_told() -> None:
         read_garment_picture(leg)
 
 
+def test_a_top_folded_or_cut_across_is_told(drawn: Draw, reading: Read) -> None:
+    picture = drawn("tee").picture.copy()
+    ground = picture[2, 2]
+    rows = np.flatnonzero(reading("tee").mask.any(1))
+    picture[rows[0] + int(0.48 * len(rows)) :] = ground
+    found = read_garment_picture(picture, Category.UPPER)
+    assert [notice.code for notice in found.notices] == ["garment-short"]
+    assert found.confidence < 0.7 * reading("tee").confidence
+
+
 def test_large_pictures_are_recoloured_like_small_ones() -> None:
     picture = np.full((2000, 1600, 3), 250, np.uint8)
     picture[300:1700, 400:1200] = (150, 30, 40)
