@@ -154,7 +154,9 @@ class Dresser(Generic[P, G]):
         return found if found is not None and caller.may_see(found[0].tenant, found[0].shopper) else None
 
     async def _dress(self, order: Order, stages: Stages, deadline: float) -> Answer:
-        work = await self._reader.codecs.run(stages.timed("digest", lambda: self._plan(order)))
+        plan = stages.timed("digest", lambda: self._plan(order))
+        known = isinstance(order.photo, KeptPhoto) and all(isinstance(garment, Garment) for garment in order.garments)
+        work = plan() if known else await self._reader.codecs.run(plan)  # pictures are megabytes to digest, ids are not
         epoch = UNKNOWN_EPOCH
 
         async def look_up() -> _Flown | None:
@@ -188,7 +190,7 @@ class Dresser(Generic[P, G]):
         return order.photo.digest if isinstance(order.photo, KeptPhoto) else self._photos.digest(order.caller, order.photo)
 
     def _plan(self, order: Order) -> _Work:
-        """Digests of what came in. On a codec's thread: a photo is megabytes."""
+        """Digests of what came in."""
         photo = self.photo_digest(order)
         garments = tuple(g.picture if isinstance(g, Garment) else hashlib.sha256(g.picture).hexdigest() for g in order.garments)
         categories = [str(g.asked if isinstance(g, Garment) else g.category) for g in order.garments]

@@ -27,22 +27,23 @@ from tests.service.test_try_ons import form, post
 
 SERVE = """
 import sys
+from models.engine import Engine
 from service.cli import main
 from tests.fakes import FakeEngine
-sys.exit(main(["serve"], lambda settings: FakeEngine(delay_s={delay})))
+sys.exit(main(["serve"], lambda settings: {engine}))
 """
 SECRET = new_secret()
 
 
 @contextlib.contextmanager
-def running(delay: float = 0.0, **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A process of the service with the fake engine; gives its address."""
+def running(engine: str = "FakeEngine()", **settings: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A process of the service with `engine`, an expression; gives its address."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         given = {"PORT": str(port), "SECRET": SECRET, "DATA_DIR": folder, **settings}
         environment = os.environ | {f"MUSLIN_{name}": value for name, value in given.items()}
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE.format(delay=delay)], env=environment, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
+            [sys.executable, "-c", SERVE.format(engine=engine)], env=environment, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
         )
         try:
             deadline = time.monotonic() + 60
@@ -59,7 +60,7 @@ def running(delay: float = 0.0, **settings: str) -> Iterator[tuple[str, subproce
 
 def test_told_to_stop_it_ends_what_it_took() -> None:
     """SIGTERM under load: every request that was accepted is answered."""
-    with running(delay=0.2, DRAIN_S="1") as (address, process):
+    with running("FakeEngine(delay_s=0.2)", DRAIN_S="1") as (address, process):
         garment, states, statuses = some(1), set[str](), list[int]()
         refused = threading.Event()
 
