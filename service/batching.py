@@ -23,25 +23,44 @@ LEAST_SAMPLES: Final = 3
 
 
 @dataclass(slots=True)
-class Cost:
-    """The running mean of what one kind of request costs, seconds of work."""
+class Mean:
+    """A running mean, and how far from it the values lie."""
 
-    mean_s: float = FIRST_GUESS_S
+    value: float
+    apart: float = 0.0
     samples: int = 0
 
-    def learn(self, seconds: float) -> None:
+    def learn(self, value: float) -> None:
         self.samples += 1
         weight = max(SMOOTHING, 1 / self.samples)
-        self.mean_s += weight * (seconds - self.mean_s)
+        if self.samples > 1:
+            self.apart += weight * (abs(value - self.value) - self.apart)
+        self.value += weight * (value - self.value)
+
+    @property
+    def likely(self) -> float:
+        """What is hardly ever exceeded by much, as of a round trip's time in TCP (RFC 6298)."""
+        return self.value + self.apart
+
+
+@dataclass(slots=True)
+class Cost:
+    """What one kind of request costs, seconds of work: of the threads that read and encode, and of the device."""
+
+    hands_s: Mean = field(default_factory=lambda: Mean(0.0))
+    device_s: Mean = field(default_factory=lambda: Mean(FIRST_GUESS_S))
+
+    def learn(self, visit: Visit) -> None:
+        self.hands_s.learn(visit.hands_s)
+        self.device_s.learn(visit.device_s)
 
 
 @dataclass(slots=True)
 class Visit:
-    """One request inside; `worked_s` is to be added to as its work is done."""
+    """One request inside; the seconds of work are told before it leaves."""
 
-    kind: str
-    expected_s: float
-    worked_s: float = 0.0
+    hands_s: float = 0.0
+    device_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -49,19 +68,21 @@ class Admission:
     """So many requests inside at once, and nobody who would still wait when they have to go.
 
     Whoever is not let in is told so before any work is done for them. The wait is what those inside still cost, by the running means
-    of their kind, shared by `lanes` threads.
+    of their kind: `hands` threads read and encode side by side, the device draws one after the other.
     """
 
     limit: int
-    lanes: int = 1
+    hands: int = 1
     inside: int = 0
-    backlog_s: float = 0.0
+    hands_backlog_s: float = 0.0
+    device_backlog_s: float = 0.0
     """Expected work of all inside."""
     costs: dict[str, Cost] = field(default_factory=dict)
 
-    @property
-    def wait_s(self) -> float:
-        return self.backlog_s / self.lanes
+    def ready_s(self, cost: Cost) -> float:
+        """When one more of that cost would be ready."""
+        read_s = self.hands_backlog_s / self.hands + cost.hands_s.likely
+        return max(read_s, self.device_backlog_s) + cost.device_s.likely
 
     @contextmanager
     def enter(self, kind: str, patience_s: float = math.inf) -> Iterator[Visit]:
@@ -69,22 +90,24 @@ class Admission:
         there should be room.
         """
         cost = self.costs.setdefault(kind, Cost())
-        ready_s = self.wait_s + cost.mean_s
-        sure = self.inside and cost.samples >= LEAST_SAMPLES
+        ready_s = self.ready_s(cost)
+        sure = self.inside and cost.device_s.samples >= LEAST_SAMPLES
         if self.inside >= self.limit or (sure and ready_s > patience_s):
-            wait_s = self.wait_s / 2 if self.inside >= self.limit else ready_s - patience_s
+            wait_s = ready_s / 2 if self.inside >= self.limit else ready_s - patience_s
             raise Overloaded(
                 "The service is busy with others just now; try again in a moment.", retry_after_s=max(1, min(60, math.ceil(wait_s)))
             )
-        visit = Visit(kind, cost.mean_s)
+        visit, hands_s, device_s = Visit(), cost.hands_s.likely, cost.device_s.likely
         self.inside += 1
-        self.backlog_s += visit.expected_s
+        self.hands_backlog_s += hands_s
+        self.device_backlog_s += device_s
         try:
             yield visit
-            cost.learn(visit.worked_s)  # of those that failed nothing is learned
+            cost.learn(visit)  # of those that failed nothing is learned
         finally:
             self.inside -= 1
-            self.backlog_s = max(0.0, self.backlog_s - visit.expected_s) if self.inside else 0.0
+            self.hands_backlog_s = max(0.0, self.hands_backlog_s - hands_s) if self.inside else 0.0
+            self.device_backlog_s = max(0.0, self.device_backlog_s - device_s) if self.inside else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class Dresser(Generic[P, G]):
         self._device = Worker("engine", 1)
         size = settings.batch_size or (1 if engine.device == "cpu" else GPU_BATCH)
         self.batcher = Batcher(engine, self._device, size, settings.batch_wait_ms / 1000, batched)
-        self.admission = Admission(settings.queue_limit, lanes=max(1, min(settings.reader_threads, 2)))
+        self.admission = Admission(settings.queue_limit, hands=max(1, min(settings.reader_threads, 2)))
         self._flights: Flights[_Flown] = Flights(vault.store)
         self._untidy = False
 
@@ -171,7 +171,8 @@ class Dresser(Generic[P, G]):
                 self._untidy = True
                 own = Stages(tell=self._tracing.teller())
                 dressed, inner = await self._draw(order, work, own)
-                visit.worked_s = own.worked_s
+                visit.device_s = own.timings_ms["try_on"] / 1000
+                visit.hands_s = own.worked_s - visit.device_s
             status = "fwd=bypass; detail=unavailable" if epoch == UNKNOWN_EPOCH else "fwd=uri-miss"
             kept = await self._keep(work, epoch, dressed)
             return _Flown(dressed, own.timings_ms, f"muslin; {status}{'; stored' if kept else ''}", inner)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
-from models.images import encode
+from models.images import decode, encode
 from models.samples import packshot, sample_people
 from tests.service.test_photos import keep
 from tests.service.test_processes import running
@@ -18,10 +23,18 @@ from tests.service.test_processes import running
 SIZE = (768, 1024)
 
 
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A service that knows photos and garments, and the try-ons of them; none was made yet."""
+
+    client: httpx.Client
+    process: subprocess.Popen[bytes]
+    wishes: list[dict[str, str]]
+
+
 @pytest.fixture(scope="module")
-def shop() -> Iterator[tuple[httpx.Client, list[dict[str, str]]]]:
-    """A client of a service that knows two photos and two garments, and the try-ons of them, none of which was made."""
-    with running(engine="Engine()", REQUEST_TIMEOUT_S="60") as (address, _), httpx.Client(base_url=address, timeout=60) as client:
+def shop() -> Iterator[Shop]:
+    with running(engine="Engine()", REQUEST_TIMEOUT_S="60") as (address, process), httpx.Client(base_url=address, timeout=60) as client:
         photos = [keep(client, encode(person.picture, "jpeg")).json()["id"] for person in sample_people()[:2]]
         garments = []
         for name in ("print-tee", "polo"):
@@ -30,14 +43,20 @@ def shop() -> Iterator[tuple[httpx.Client, list[dict[str, str]]]]:
             assert answer.status_code == 201, answer.text
             garments.append(answer.json()["id"])
         tucks = ("auto", "in", "out")
-        yield client, [{"photo_id": p, "garment_id": g, "tuck": t} for p, g, t in product(photos, garments, tucks)]
+        yield Shop(client, process, [{"photo_id": p, "garment_id": g, "tuck": t} for p, g, t in product(photos, garments, tucks)])
+
+
+def send(client: httpx.Client, wish: dict[str, str], format_: str = "jpeg", patience_s: float = 60) -> tuple[float, httpx.Response]:
+    """Milliseconds until the answer was there, and the answer."""
+    order = {"photo_id": wish["photo_id"], "garment_ids": [wish["garment_id"]], "tuck": wish["tuck"], "format": format_}
+    headers = {"Accept": f"image/{format_}", "Request-Timeout": f"{patience_s:.3f}"}
+    begin = time.perf_counter()
+    answer = client.post("/v1/try-ons", json=order, headers=headers)
+    return (time.perf_counter() - begin) * 1000, answer
 
 
 def dress(client: httpx.Client, wish: dict[str, str]) -> tuple[float, httpx.Response]:
-    """Milliseconds until the picture was there, and the answer."""
-    begin = time.perf_counter()
-    answer = client.post("/v1/try-ons", json={"photo_id": wish["photo_id"], "garment_ids": [wish["garment_id"]], "tuck": wish["tuck"]})
-    took = (time.perf_counter() - begin) * 1000
+    took, answer = send(client, wish)
     assert answer.status_code == 200, answer.text
     return took, answer
 
@@ -48,8 +67,8 @@ def stages(answer: httpx.Response) -> dict[str, float]:
     return {name: float(ms) for name, ms in parts}
 
 
-def test_a_warm_try_on_costs_little_more_than_its_core(shop: tuple[httpx.Client, list[dict[str, str]]]) -> None:
-    client, wishes = shop
+def test_a_warm_try_on_costs_little_more_than_its_core(shop: Shop) -> None:
+    client, wishes = shop.client, shop.wishes
     ratios = []
     for wish in wishes:
         took, answer = dress(client, wish)
@@ -60,8 +79,8 @@ def test_a_warm_try_on_costs_little_more_than_its_core(shop: tuple[httpx.Client,
     assert statistics.median(ratios) < 1.5, ratios
 
 
-def test_a_kept_result_is_there_at_once(shop: tuple[httpx.Client, list[dict[str, str]]]) -> None:
-    client, wishes = shop
+def test_a_kept_result_is_there_at_once(shop: Shop) -> None:
+    client, wishes = shop.client, shop.wishes
     for wish in wishes:
         dress(client, wish)
     rounds = []
@@ -73,3 +92,42 @@ def test_a_kept_result_is_there_at_once(shop: tuple[httpx.Client, list[dict[str,
             times.append(took)
         rounds.append(sorted(times)[94])
     assert min(rounds) < 5, rounds
+
+
+def resident_mb(process: subprocess.Popen[bytes]) -> float:
+    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_at_three_times_what_it_can_every_answer_is_right_or_a_fast_refusal(shop: Shop) -> None:
+    """Requests arrive three times as fast as they can be drawn, whether or not the ones before were answered."""
+    drawn_s = []
+    for wish in shop.wishes[:4]:
+        took, answer = send(shop.client, wish, "png")
+        assert answer.status_code == 200
+        drawn_s.append(took / 1000)
+    wishes: list[tuple[dict[str, str], str]] = [(wish, "webp") for wish in shop.wishes] + [(wish, "png") for wish in shop.wishes[4:]]
+    every_s, patience_s = statistics.median(drawn_s) / 3, 3 * statistics.median(drawn_s)
+    before_mb = resident_mb(shop.process)
+    started = time.perf_counter()
+
+    def arrive(k: int) -> tuple[float, httpx.Response]:
+        time.sleep(max(0.0, started + k * every_s - time.perf_counter()))
+        return send(shop.client, *wishes[k], patience_s)
+
+    with ThreadPoolExecutor(len(wishes)) as pool:
+        answers = list(pool.map(arrive, range(len(wishes))))
+    statuses = [answer.status_code for _, answer in answers]
+    assert {200, 503} >= set(statuses), statuses
+    assert min(statuses.count(200), statuses.count(503)) > 3, statuses
+    for (wish, format_), (took, answer) in zip(wishes, answers, strict=True):
+        assert took < 1000 * patience_s + 500
+        if answer.status_code == 503:
+            assert int(answer.headers["retry-after"]) >= 1
+            continue
+        shown, right = (decode(data).picture.astype(float) for data in (answer.content, send(shop.client, wish, "png")[1].content))
+        assert np.abs(shown - right).mean() < (4 if format_ == "webp" else 1e-9)
+    refused = [took for took, answer in answers if answer.status_code == 503]
+    assert statistics.median(refused) < 100, "refused before any work is done"
+    assert resident_mb(shop.process) < before_mb + 300

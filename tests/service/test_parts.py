@@ -244,19 +244,20 @@ def test_admission_counts_and_recovers() -> None:
         with admission.enter("warm"):
             assert admission.inside == 2
     assert admission.inside == 0
-    assert admission.backlog_s == 0
+    assert admission.hands_backlog_s == admission.device_backlog_s == 0
 
 
 def test_nobody_is_let_in_who_would_still_wait_when_they_have_to_go() -> None:
-    admission = Admission(100, lanes=2)
+    admission = Admission(100, hands=2)
     for _ in range(5):
         with admission.enter("cold") as visit:
-            visit.worked_s = 2.0
+            visit.hands_s, visit.device_s = 2.0, 0.5
     with ExitStack() as inside:
         for _ in range(3):
             inside.enter_context(admission.enter("cold", patience_s=10))
-        assert admission.wait_s == pytest.approx(3.0, abs=0.2)
-        with pytest.raises(Overloaded) as refused, admission.enter("cold", patience_s=3):
+        assert admission.hands_backlog_s == pytest.approx(6.0)
+        assert admission.device_backlog_s == pytest.approx(1.5)
+        with pytest.raises(Overloaded) as refused, admission.enter("cold", patience_s=3.7):  # 3 of waiting, 2 of reading, 0.5 of drawing
             pass
         assert refused.value.retry_after_s == 2
         with admission.enter("cold", patience_s=6):
@@ -265,11 +266,31 @@ def test_nobody_is_let_in_who_would_still_wait_when_they_have_to_go() -> None:
         assert admission.inside == 1
 
 
+def test_what_varies_is_expected_to_take_longer() -> None:
+    admission = Admission(100)
+    for device_s in (0.2, 0.6) * 10:
+        with admission.enter("warm") as visit:
+            visit.device_s = device_s
+    assert 0.5 < admission.costs["warm"].device_s.likely < 0.8
+
+
+def test_the_device_draws_one_after_the_other() -> None:
+    admission = Admission(100, hands=2)
+    for _ in range(5):
+        with admission.enter("warm") as visit:
+            visit.device_s = 1.0
+    with ExitStack() as inside:
+        for _ in range(3):
+            inside.enter_context(admission.enter("warm", patience_s=10))
+        with pytest.raises(Overloaded), admission.enter("warm", patience_s=3.5):
+            pass
+
+
 def test_what_fails_teaches_admission_nothing() -> None:
     admission = Admission(2)
     with pytest.raises(ValueError, match="x"), admission.enter("warm"):
         raise ValueError("x")
-    assert admission.costs["warm"].samples == 0
+    assert admission.costs["warm"].device_s.samples == 0
 
 
 def fitting(value: int, error: type[Exception] | None = None) -> Fitting[FakePerson, FakeGarment]:
