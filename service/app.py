@@ -120,7 +120,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outsid
     reader = Reader(engine, settings)
     photos_ = Photos(reader, vault, settings)
     database = connect(settings)
-    catalogue = Catalogue(reader, database, open_pictures(settings), engine.version)
+    catalogue = Catalogue(reader, database, open_pictures(settings), vault.store, engine.version)
     access = Access(ApiKeys(database), store, vault.secrets, settings)
     tracing = open_tracing(settings)
     idempotency = Idempotency(vault)
@@ -136,6 +136,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outsid
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await migrate(database)
         photos_.start()
+        catalogue.start()
         chores = [asyncio.create_task(chore) for chore in (_warm_up(dresser, readiness), _forget(dresser, store), _watch(store, readiness))]
         try:
             yield

@@ -8,6 +8,7 @@ import binascii
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, Generic
@@ -22,15 +23,22 @@ from models.types import Category, Notice
 from service.callers import Caller
 from service.database import execute, fetch
 from service.errors import GarmentNotFound, InvalidRequest
+from service.lru import ExpiringLru
 from service.pictures import Pictures
 from service.reading import Reader, ReadPicture, Stages
 from service.records import NoticeRecord, collect
+from service.store import Store, StoreUnavailable
 from service.tables import GARMENTS, Row
 
 SHARP_PX: Final = 500
 """A garment on fewer px than this looks soft on a photo of usual size."""
 POOR: Final = 0.6
 PAGE_MOST: Final = 100
+CHANGED: Final = "garments"
+"""The channel on which replicas tell each other."""
+KNOWN_S: Final = 5.0
+KNOWN_BYTES: Final = 4_000_000
+"""A garment's record is looked up again after so long, should the news of its change not come."""
 UNCHANGED: Final = "unchanged"
 
 
@@ -89,13 +97,40 @@ class Catalogue(Generic[P, G]):
     """All raise DatabaseUnavailable and PicturesUnavailable when what is durable cannot be reached."""
 
     def __init__(
-        self, reader: Reader[P, G], database: AsyncEngine, pictures: Pictures, engine_version: str, clock: Callable[[], float] = time.time
+        self,
+        reader: Reader[P, G],
+        database: AsyncEngine,
+        pictures: Pictures,
+        store: Store,
+        engine_version: str,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`store`: tells other replicas of changes."""
         self._reader = reader
         self._database = database
         self._pictures = pictures
+        self._store = store
         self._engine_version = engine_version
         self._clock = clock
+        self._known: ExpiringLru[Garment] = ExpiringLru(KNOWN_BYTES)
+        self._changes = 0
+
+    def start(self) -> None:
+        """Listens to other replicas; on a running event loop."""
+        self._store.listen(CHANGED, self._heard)
+
+    async def _heard(self, garment_id: str) -> None:
+        """Somebody changed or removed a garment; an empty message says that we may have missed one."""
+        self._changes += 1
+        if garment_id:
+            self._known.remove(garment_id)
+        else:
+            self._known.clear()
+
+    async def _tell(self, garment_id: str) -> None:
+        await self._heard(garment_id)
+        with suppress(StoreUnavailable):  # then the others learn it a few seconds later
+            await self._store.tell(CHANGED, garment_id)
 
     async def add(
         self, caller: Caller, picture: bytes, media_type: str, name: str, category: Category | None, size_chart: Mapping[str, Any]
@@ -134,6 +169,17 @@ class Catalogue(Generic[P, G]):
         if not rows:
             raise GarmentNotFound("There is no such garment.", field="garment_id")
         return _garment(rows[0])
+
+    async def known(self, caller: Caller, garment_id: str) -> Garment:
+        """As `find`, from this process's memory when it was asked for moments ago."""
+        hit = self._known.get(garment_id)
+        if hit is not None and hit[0].tenant == caller.tenant:
+            return hit[0]
+        changes = self._changes
+        garment = await self.find(caller, garment_id)
+        if changes == self._changes:  # else it may be what it was before
+            self._known.put(garment_id, garment, len(msgspec.msgpack.encode(garment)), KNOWN_S)
+        return garment
 
     async def page(
         self, caller: Caller, limit: int, cursor: str | None = None, category: Category | None = None, named: str | None = None
@@ -177,12 +223,14 @@ class Catalogue(Generic[P, G]):
         changed = msgspec.structs.replace(garment, **changes)
         row = _row(changed)
         await execute(self._database, update(GARMENTS).where(GARMENTS.c.id == garment_id).values(**{key: row[key] for key in changes}))
+        await self._tell(garment_id)
         return changed
 
     async def remove(self, caller: Caller, garment_id: str) -> None:
         """With its picture, unless another garment has the same one. Raises GarmentNotFound."""
         garment = await self.find(caller, garment_id)
         await execute(self._database, delete(GARMENTS).where(GARMENTS.c.id == garment_id))
+        await self._tell(garment_id)
         await self._drop_picture(garment.picture)
 
     async def picture(self, garment: Garment) -> bytes:

@@ -139,5 +139,7 @@ async def order_of(
     photo: bytes | KeptPhoto = wish.photo if isinstance(wish.photo, bytes) else await photos.find_or_expired(caller, wish.photo)
     garments: list[GarmentUpload | Garment] = []
     for k, garment in enumerate(wish.garments):
-        garments.append(GarmentUpload(garment, wish.categories[k]) if isinstance(garment, bytes) else await catalogue.find(caller, garment))
+        garments.append(
+            GarmentUpload(garment, wish.categories[k]) if isinstance(garment, bytes) else await catalogue.known(caller, garment)
+        )
     return Order(photo, tuple(garments), wish.tuck, encoding, caller, patience_s)

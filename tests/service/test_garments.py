@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from models.errors import GarmentNotIsolated
@@ -195,3 +196,28 @@ def test_ids_and_pictures_do_not_mix(service: httpx.Client, photo: bytes, garmen
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "garment_id")
     answer = service.post("/v1/try-ons", files=[("photo", ("p.png", photo)), ("garment_id", (None, "gm_x"))])
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/garment-not-found")
+
+
+def test_a_change_is_known_to_all_replicas_at_once(settings: Settings, redis_url: str) -> None:
+    """Each replica remembers the garments that it dressed moments ago; a change or removal anywhere is told to the others."""
+    settings = msgspec.structs.replace(settings, redis_url=redis_url)
+    with (
+        serving(FakeEngine(), settings) as here,
+        serving(FakeEngine(), settings) as there,
+        httpx.Client(base_url=here, timeout=20) as one,
+        httpx.Client(base_url=there, timeout=20) as other,
+    ):
+        garment = add(one, some(), category="upper").json()
+
+        def dressed() -> httpx.Response:
+            parts = [("photo", ("p.png", some())), ("garment_id", (None, garment["id"]))]
+            return other.post("/v1/try-ons", files=parts, headers={"Accept": "application/json"})
+
+        assert dressed().json()["garments"][0]["category"] == "upper"
+        time.sleep(0.1)
+        assert one.patch(f"/v1/garments/{garment['id']}", json={"category": "dress"}).status_code == 200
+        time.sleep(0.1)
+        assert dressed().json()["garments"][0]["category"] == "dress"
+        assert one.delete(f"/v1/garments/{garment['id']}").status_code == 204
+        time.sleep(0.1)
+        assert dressed().status_code == 404

@@ -207,7 +207,7 @@ async def test_memory_is_given_back_once_after_work(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("service.dressing.give_back", lambda: given.append(True))
     engine, settings, vault = FakeEngine(), Settings(), Vault(MemoryStore(1_000_000), Secrets(bytes(32)))
     reader = Reader(engine, settings)
-    catalogue = Catalogue(reader, connect(Settings(database_url="sqlite://")), Pictures(PictureStore()), "1")
+    catalogue = Catalogue(reader, connect(Settings(database_url="sqlite://")), Pictures(PictureStore()), vault.store, "1")
     dresser = Dresser(engine, reader, Photos(reader, vault, settings), catalogue, vault, settings)
     await dresser.tidy()
     assert given == []
