@@ -11,9 +11,12 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from alembic import command
+from sqlalchemy import Connection, inspect
 
 from models.errors import GarmentNotIsolated
 from models.images import encode
+from service.database import alembic_config, connect, migrate
 from service.secrets import new_secret
 from service.settings import Settings
 from tests.fakes import FakeEngine, marked
@@ -221,3 +224,22 @@ def test_a_change_is_known_to_all_replicas_at_once(settings: Settings, redis_url
         assert one.delete(f"/v1/garments/{garment['id']}").status_code == 204
         time.sleep(0.1)
         assert dressed().status_code == 404
+
+
+@pytest.mark.anyio
+async def test_migrations_go_down_and_up_again(settings: Settings) -> None:
+    database = connect(settings)
+    await migrate(database)
+
+    def tables(connection: Connection) -> set[str]:
+        return set(inspect(connection).get_table_names())
+
+    async with database.connect() as connection:
+        full = await connection.run_sync(tables)
+        await connection.run_sync(lambda sync: command.downgrade(alembic_config(sync), "base"))
+        await connection.commit()
+        assert await connection.run_sync(tables) <= {"alembic_version"}
+    await migrate(database)
+    async with database.connect() as connection:
+        assert await connection.run_sync(tables) == full > {"alembic_version"}
+    await database.dispose()

@@ -20,7 +20,9 @@ import pytest
 
 from models.images import encode
 from service.secrets import new_secret
-from tests.service.servers import free_port
+from service.settings import Settings
+from tests.fakes import FakeEngine
+from tests.service.servers import free_port, serving
 from tests.service.test_garments import some
 from tests.service.test_photos import by_id, keep
 from tests.service.test_try_ons import form, post
@@ -133,3 +135,24 @@ def test_an_erased_photo_is_in_no_process_any_more(redis_url: str) -> None:
             post(client, form(some(3), some(4)))
             post(other, form(some(3), some(4)))
             time.sleep(1)
+
+
+def test_the_job_of_a_killed_process_is_not_waited_for_for_ever(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another replica tells that it was lost, and takes it when it is asked again."""
+    monkeypatch.setattr("service.jobs.LOST_S", 1.0)
+    photo, garment = some(1), some(2)
+    settings = Settings(redis_url=redis_url, secret=SECRET)
+    with serving(FakeEngine(), settings) as there, httpx.Client(base_url=there, timeout=20) as other:
+        with running("FakeEngine(delay_s=60)", REDIS_URL=redis_url) as (here, process):
+            taken = httpx.post(f"{here}/v1/try-ons", files=form(photo, garment), headers={"Prefer": "respond-async"})
+            assert taken.status_code == 202
+            where = taken.headers["location"]
+            assert other.get(where).json()["status"] in ("queued", "processing")
+            process.kill()
+            process.wait()
+        deadline = time.monotonic() + 10
+        while (job := other.get(where).json())["status"] != "failed":
+            assert time.monotonic() < deadline, job
+            time.sleep(0.1)
+        assert "lost" in job["problem"]["detail"]
+        assert post(other, form(photo, garment)).status_code == 200, "what the dead one began holds nobody up"
