@@ -18,6 +18,7 @@ from service.worker import Worker
 SMOOTHING: Final = 0.2
 """Weight of the newest try-on in the running means of what they cost."""
 FIRST_GUESS_S: Final = 0.3
+BUSY: Final = "The service is busy with others just now; try again in a moment."
 LEAST_SAMPLES: Final = 3
 """Before so many were measured nobody is refused by a guess."""
 
@@ -94,9 +95,7 @@ class Admission:
         sure = self.inside and cost.device_s.samples >= LEAST_SAMPLES
         if self.inside >= self.limit or (sure and ready_s > patience_s):
             wait_s = ready_s / 2 if self.inside >= self.limit else ready_s - patience_s
-            raise Overloaded(
-                "The service is busy with others just now; try again in a moment.", retry_after_s=max(1, min(60, math.ceil(wait_s)))
-            )
+            raise Overloaded(BUSY, retry_after_s=max(1, min(60, math.ceil(wait_s))))
         visit, hands_s, device_s = Visit(), cost.hands_s.likely, cost.device_s.likely
         self.inside += 1
         self.hands_backlog_s += hands_s
@@ -114,13 +113,16 @@ class Admission:
 class _Waiting(Generic[P, G]):
     fitting: Fitting[P, G]
     answer: asyncio.Future[tuple[TryOn, float]]
+    deadline: float
+    """Of the event loop's clock; infinite for one who found the device free: it may try."""
 
 
 class Batcher(Generic[P, G]):
     """Draws what waits, `size` at a time, on the device's one thread.
 
     A batch takes what is there when the device gets free, and waits `wait_s` for more company at most. Whoever has given up is not
-    drawn. When a batch fails each of its members is drawn alone, so that everybody gets their own answer.
+    drawn, nor whoever would have, by what drawings took so far. When a batch fails each of its members is drawn alone, so that
+    everybody gets their own answer.
     """
 
     def __init__(
@@ -137,6 +139,8 @@ class Batcher(Generic[P, G]):
         self._size = size
         self._wait_s = wait_s
         self._told = told
+        self._took_s = Mean(0.0)
+        self._drawing = False
         self._queue: deque[_Waiting[P, G]] = deque()
         self._more = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -146,11 +150,14 @@ class Batcher(Generic[P, G]):
         """Fittings that wait for the device."""
         return len(self._queue)
 
-    async def draw(self, fitting: Fitting[P, G]) -> tuple[TryOn, float]:
-        """The picture, and the seconds of the device's time that were its share. Raises what the engine raises."""
+    async def draw(self, fitting: Fitting[P, G], deadline: float = math.inf) -> tuple[TryOn, float]:
+        """The picture, and the seconds of the device's time that were its share. Raises what the engine raises, and Overloaded when it
+        could not begin early enough for the `deadline` (of the event loop's clock).
+        """
         if self._loop is None or self._loop.done():
             self._loop = asyncio.ensure_future(self._run())
-        waiting = _Waiting(fitting, asyncio.get_running_loop().create_future())
+        free = not self._queue and not self._drawing
+        waiting = _Waiting(fitting, asyncio.get_running_loop().create_future(), math.inf if free else deadline)
         self._queue.append(waiting)
         self._more.set()
         return await waiting.answer  # a cancelled caller cancels it: then it is not drawn
@@ -175,19 +182,34 @@ class Batcher(Generic[P, G]):
             waiting: _Waiting[P, G] | None
             while self._queue and len(members) < self._size:
                 waiting = self._queue.popleft()
-                if not waiting.answer.done():
+                if self._in_time(waiting):
                     members.append(waiting)
             if members:
-                await self._draw(members)
+                self._drawing = True
+                try:
+                    await self._draw(members)
+                finally:
+                    self._drawing = False
             waiting = None  # while nobody waits, nobody is held
             members.clear()
+
+    def _in_time(self, waiting: _Waiting[P, G]) -> bool:
+        """Whether the waiting one is still there, and will be when it is drawn; else it is told."""
+        if waiting.answer.done():
+            return False
+        if self._took_s.samples >= LEAST_SAMPLES and asyncio.get_running_loop().time() + self._took_s.likely > waiting.deadline:
+            _answer_with(waiting, Overloaded(BUSY, retry_after_s=max(1, math.ceil(self._took_s.likely * (1 + self.depth)))))
+            return False
+        return True
 
     async def _draw(self, members: Sequence[_Waiting[P, G]]) -> None:
         self._told(len(members))
         try:
             begin = time.perf_counter()
             results = await self._device.run(lambda: self._engine.try_on([m.fitting for m in members]))
-            share_s = (time.perf_counter() - begin) / len(members)
+            took_s = time.perf_counter() - begin
+            self._took_s.learn(took_s)
+            share_s = took_s / len(members)
         except Exception as error:  # noqa: BLE001 (whatever it is, it belongs to those who wait)
             if len(members) == 1:
                 _answer_with(members[0], error)

@@ -170,7 +170,7 @@ class Dresser(Generic[P, G]):
             with self.admission.enter(kind, patience_s) as visit:
                 self._untidy = True
                 own = Stages(tell=self._tracing.teller())
-                dressed, inner = await self._draw(order, work, own)
+                dressed, inner = await self._draw(order, work, own, deadline)
                 visit.device_s = own.timings_ms["try_on"] / 1000
                 visit.hands_s = own.worked_s - visit.device_s
             status = "fwd=bypass; detail=unavailable" if epoch == UNKNOWN_EPOCH else "fwd=uri-miss"
@@ -200,11 +200,11 @@ class Dresser(Generic[P, G]):
         result_id = self._vault.secrets.digest("result", order.caller.tenant, shopper, self._engine.version, photo, *garments, *options)
         return _Work(photo, garments, result_id)
 
-    async def _draw(self, order: Order, work: _Work, stages: Stages) -> tuple[Dressed, dict[str, float]]:
+    async def _draw(self, order: Order, work: _Work, stages: Stages, deadline: float) -> tuple[Dressed, dict[str, float]]:
         read, pictures = await self._read_all(order, work, stages)
         fitting = Fitting(read.person, tuple(picture.garment for picture in pictures), order.tuck)
         try:
-            result, device_s = await self.batcher.draw(fitting)
+            result, device_s = await self.batcher.draw(fitting, deadline)
         except CategoryNotSupported as error:
             raise OutfitNotWearable(f"{error.detail} {taken_for(fitting.garments)}", field="garment") from error
         stages.add("try_on", device_s)

@@ -131,7 +131,8 @@ def resident_mb(pid: int) -> float:
 
 
 def weather(first: int, then: int) -> None:
-    with running(RATE_PER_MINUTE="1000000") as (address, process):
+    small = {f"{name}_MB": "8" for name in ("RESULT_CACHE", "PERSON_MEMORY", "GARMENT_MEMORY")}  # full at once: what grows then leaks
+    with running(RATE_PER_MINUTE="1000000", **small) as (address, process):
         statuses = storm(address, first, 1)
         before = resident_mb(process.pid)
         statuses += storm(address, then, 2)

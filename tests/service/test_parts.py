@@ -343,6 +343,21 @@ async def test_a_failed_batch_answers_each_of_its_members() -> None:
     device.close()
 
 
+@pytest.mark.anyio
+async def test_who_waited_too_long_is_told_before_it_is_drawn_in_vain() -> None:
+    engine, device = FakeEngine(delay_s=0.1), Worker("device")
+    batcher, now = Batcher(engine, device, size=1), asyncio.get_running_loop().time
+    for k in range(3):
+        await batcher.draw(fitting(k), now() + 0.05)  # nobody was before it: it may try
+    calls = len(engine.calls)
+    wanted = [batcher.draw(fitting(k), now() + 0.25) for k in range(4)]
+    results = await asyncio.gather(*wanted, return_exceptions=True)
+    assert [type(r) for r in results] == [tuple, tuple, Overloaded, Overloaded]
+    assert len(engine.calls) == calls + 2
+    await batcher.close()
+    device.close()
+
+
 def test_upload_memory_is_given_back_whatever_happens() -> None:
     memory = UploadMemory(100)
     with memory.lease() as take:

@@ -29,11 +29,11 @@ from tests.service.test_try_ons import form, post
 
 SERVE = """
 import sys
-from models.engine import Engine
 from service.cli import main
-from tests.fakes import FakeEngine
+{imports}
 sys.exit(main(["serve"], lambda settings: {engine}))
 """
+IMPORTS = {"FakeEngine": "from tests.fakes import FakeEngine", "Engine": "from models.engine import Engine"}
 SECRET = new_secret()
 
 
@@ -45,7 +45,10 @@ def running(engine: str = "FakeEngine()", **settings: str) -> Iterator[tuple[str
         given = {"PORT": str(port), "SECRET": SECRET, "DATA_DIR": folder, **settings}
         environment = os.environ | {f"MUSLIN_{name}": value for name, value in given.items()}
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVE.format(engine=engine)], env=environment, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
+            [sys.executable, "-c", SERVE.format(engine=engine, imports=IMPORTS[engine.partition("(")[0]])],
+            env=environment,
+            cwd=Path(__file__).parents[2],
+            stderr=subprocess.DEVNULL,
         )
         try:
             deadline = time.monotonic() + 60
