@@ -1,7 +1,7 @@
 # CPU:   docker build -t muslin .
 # CUDA:  docker build -t muslin:cuda --build-arg BASE=nvidia/cuda:13.0.1-base-ubuntu24.04 --build-arg TORCH_INDEX= .
 #        (PyPI's torch brings its own CUDA libraries; run with --gpus all -e MUSLIN_DEVICE=cuda)
-# scripts/prove-dockerfile carries these steps out without a container engine.
+# scripts/prove_dockerfile.py carries these steps out without a container engine.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS base
