@@ -11,7 +11,7 @@ from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import END_FROM, HAND_REACH, bare_and_layer, bare_arms, mottling
 from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
-from models.person.body import HIGH_BAND, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, Body
+from models.person.body import HIGH_BAND, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, WAIST_COUNT, WAIST_TO, Body
 from models.types import FloatArray, Label, LabelMap, Picture
 
 FILL_LONG_SIDE_PX = 512
@@ -37,8 +37,10 @@ LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 OUT_HEM, OUT_RATIO = 0.22, 0.9
 """A top hangs out that ends at most the first (trunk lengths) above the hips, and is at least the second as wide as what is
 worn below it; see WORN_OUT in `drape/targets.py`. What a shorter top uncovers is no skin, but ..."""
-RAISED_EDGE = 0.01
-"""... the lower garment, up to HIGH_BAND over a soft edge (trunk lengths)."""
+RAISED_EDGE, RUN_IN = 0.01, 0.85
+"""... the lower garment, up to HIGH_BAND over a soft edge (trunk lengths); up there it is this share as wide as at the hem."""
+HANGS_FROM = 0.2
+"""Cloth this much (places on the arm) beyond a sleeve's end is not the sleeve's."""
 GROUND_LIKE = 14.0
 """What differs by less (0..255) from the ground further off is ground too, beside a fill, ..."""
 CLOTH_UNLIKE = 0.6
@@ -135,7 +137,9 @@ def fill_in(
         if (lower * clean).sum() > LOWER_LEAST_PX:
             share = ramp(where.below_waist / body.unit_px, *LOWER_OVER) * (1 - arms)
             # what a hanging top has hidden of it too
-            with_hidden = np.maximum(share, _raised(where, body) * (1 - arms))
+            raised, raised_trunk = _raised(where, body)
+            trunk, arms = np.maximum(trunk, raised_trunk), arms * (1 - raised_trunk * _hangs_before(where, body, q[Label.UPPER]))
+            with_hidden = np.maximum(share, raised * (1 - arms))
             on_body += (filled(lower) - on_body) * with_hidden[..., None]
             skin = skin * (1 - with_hidden)
             clothed = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=False)
@@ -207,12 +211,31 @@ def _wide_lower(labels: AnyMask, small: Coordinates, unit_px: float, scale: floa
     return ramp(enlarge(blur(wide, max(1.0, LOWER_SMOOTH * unit)), size), 0.4, 0.6)
 
 
-def _raised(where: Coordinates, body: Body) -> FloatArray:
-    """(H, W) 0..1: where the lower garment goes on above the hem of a top that hangs over it, up to its own waistband."""
+def _raised(where: Coordinates, body: Body) -> tuple[FloatArray, FloatArray]:
+    """(H, W) 0..1: where the lower garment goes on above the hem of a top that hangs over it, up to its own waistband; and how wide."""
     hem = 1 - float(np.median(body.waist)) / body.trunk_px
     if not body.waist_known or hem > OUT_HEM or body.hem_ratio < OUT_RATIO:
-        return np.zeros_like(where.below_waist)
-    return ramp(where.below_shoulders / body.trunk_px, 1 - HIGH_BAND, 1 - HIGH_BAND + RAISED_EDGE)
+        return np.zeros_like(where.below_waist), np.zeros_like(where.below_waist)
+    raised = ramp(where.below_shoulders / body.trunk_px, 1 - HIGH_BAND, 1 - HIGH_BAND + RAISED_EDGE)
+    # from the width that is seen below the hem it runs in to the waist's
+    size = (raised.shape[1], raised.shape[0])
+    return raised, raised * _trunk_mask(body, size, TRUNK_ROWS, bare=True, least=_run_in(body))
+
+
+def _hangs_before(where: Coordinates, body: Body, top: FloatArray) -> FloatArray:
+    """(H, W) 0..1: the worn `top` beyond its own sleeves: it hangs before the arm."""
+    beyond = [place > arm.sleeve_end + HANGS_FROM for place, arm in zip(where.place, body.arms, strict=True)]
+    return np.asarray(steep(top) * np.where(where.reach[1] < where.reach[0], beyond[1], beyond[0]), np.float32)
+
+
+def _run_in(body: Body) -> FloatArray:
+    """(2, ROW_COUNT) px: the least half widths of a lower garment above the hem that hangs over it, as wide at that as it is seen."""
+    unit, high = body.unit_px, (1 - HIGH_BAND) * body.trunk_px
+    down = np.linspace(0, ROW_SPAN * unit, ROW_COUNT, dtype=np.float32)
+    hem = np.interp(body.band * (-1, 1) / unit, np.linspace(-WAIST_TO, WAIST_TO, WAIST_COUNT), body.band_line)
+    shares = [ramp(down, high, max(float(own), high + 1)) for own in hem]
+    narrower = RUN_IN + (1 - RUN_IN) * np.stack(shares)
+    return np.asarray(body.band[:, None] / SIDE_SHARE * narrower * (down >= high), np.float32)
 
 
 def _textured(fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: FloatArray, scale: float, unit_px: float) -> FloatArray:
@@ -237,14 +260,19 @@ def _chest(where: Coordinates) -> FloatArray:
     return bare
 
 
-def _trunk_mask(body: Body, size: tuple[int, int], end: int, bare: bool) -> FloatArray:
-    """(H, W) 0..1: neck, shoulders and trunk down to the measured row `end`; not `bare`: as wide as worn. size (w, h) px."""
+def _trunk_mask(body: Body, size: tuple[int, int], end: int, bare: bool, least: FloatArray | None = None) -> FloatArray:
+    """(H, W) 0..1: neck, shoulders and trunk down to the measured row `end`; not `bare`: as wide as worn. size (w, h) px.
+
+    least (2, ROW_COUNT): px from the axis to the sides, which are no nearer than that.
+    """
     unit = body.unit_px
     rows = slice(TRUNK_ROWS // 8, end)
     side = body.side[:, rows]
     if bare:
         down = np.linspace(0, ROW_SPAN * unit, ROW_COUNT)[rows] / body.trunk_px
         side = np.minimum(side, np.interp(down, *BARE_SIDE, left=np.inf) * unit)
+    if least is not None:
+        side = np.maximum(side, least[:, rows])
     reach = side[..., None] * SIDE_SHARE
     left = body.row_middle[rows] - body.row_right[rows] * reach[0]
     right = body.row_middle[rows] + body.row_right[rows] * reach[1]

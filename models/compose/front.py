@@ -69,10 +69,10 @@ def in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Categor
     own = steep(on_arm)
     arms = np.asarray(np.maximum(hands, forearms) * own, np.float32)
     none = np.zeros_like(own)
-    if drawn is Category.UPPER:
-        return Front(head, head, np.asarray(hands * own, np.float32), arms, none)
     # what touches is added before it is steepened, or the garment would shine through between a hand and its bag
     bag = np.where(_held(worn), q[Label.OTHER], 0)
+    if drawn is Category.UPPER:
+        return Front(np.maximum(head, steep(bag)), head, np.asarray(hands * own, np.float32), arms, none)
     if drawn is Category.DRESS:
         held = steep(on_arm * larger(hands) + bag)
         return Front(np.maximum(head, held), head, np.asarray(hands * own, np.float32), arms, none)

@@ -48,6 +48,8 @@ class Frame:
     """(B, 2) 1 for the leg nearer to the camera."""
     waist_line: Tensor
     """(B, WAIST_COUNT) px below the shoulder line where the lower garment begins, see `Body.waist`."""
+    band_line: Tensor
+    """(B, WAIST_COUNT) the same as it is seen, see `Body.band_line`."""
     waist: Tensor
     """(B,) px below the shoulder line, at the axis."""
     waist_known: Tensor
@@ -83,6 +85,7 @@ class Frame:
             leg_outline=one(np.stack([leg.outline for leg in body.legs])),
             leg_front=one([leg.in_front for leg in body.legs]),
             waist_line=one(body.waist),
+            band_line=one(body.band_line),
             waist=one(body.waist[len(body.waist) // 2]),
             waist_known=one(float(body.waist_known)),
             band=one(body.band),

@@ -106,7 +106,10 @@ def _waistband(frame: Frame, waist: Tensor, hidden: Tensor) -> tuple[Tensor, Ten
 
 def _beneath_top(frame: Frame, distance: Tensor, half: Tensor) -> Tensor:
     """`half` widths (B, 2, R) px at `distance` (B, 2, R) px below the shoulder line; those that a worn top hides are narrower."""
-    above = (frame.waist[:, None, None] - distance) / frame.trunk[:, None, None]
+    # the hem's own curve: what shows below a shirt tail's side is as wide as it is seen
+    lateral = half * torch.tensor([-1.0, 1.0], device=half.device)[None, :, None] / frame.unit[:, None, None]
+    hem = sample(frame.band_line[:, None].expand(-1, 2, -1), (lateral / WAIST_TO + 1) / 2 * (WAIST_COUNT - 1))
+    above = (torch.minimum(hem, frame.waist[:, None, None]) - distance) / frame.trunk[:, None, None]
     hides = (above > 0) & (frame.waist_known > 0.5)[:, None, None]
     share = (above / HEM_CURVE).clamp(0, 1)
     return torch.where(hides, _under_top(frame, half, 1 - (1 - UNDER_TOP) * share), half)

@@ -474,7 +474,9 @@ def _waist(
 
     ratio = width_of(Label.UPPER, -0.11, -0.05) / max(width_of(Label.LOWER, 0.06, 0.14), 1.0)
     rows = np.clip(at + np.array(BAND_ROWS) * unit / (step_px / fine), 0, len(distance) - 1).astype(int)
-    band = np.array([_band(labels, middle[rows[0] : rows[1] + 1], side * right[rows[0] : rows[1] + 1], unit) for side in (-1, 1)])
+    ends = [_band(labels, middle[rows[0] : rows[1] + 1], side * right[rows[0] : rows[1] + 1], unit) for side in (-1, 1)]
+    # behind a bag it goes on: as far as on the other side
+    band = np.array([max(own, other) if covered else own for (own, covered), (other, _) in zip(ends, ends[::-1], strict=True)])
     edge = np.where(row >= 0, distance[np.maximum(row, 0)], np.inf)
     line, corner = _band_line(waist, edge, lateral, band / unit, unit)
     band = np.where(band > 0, np.minimum(band, corner * unit), band)
@@ -509,9 +511,13 @@ def _band_line(waist: FloatArray, edge: FloatArray, lateral: FloatArray, band: F
     return np.asarray(waist + off * unit, np.float32), np.abs(lateral[corner])
 
 
-def _band(labels: LabelMap, middle: FloatArray, outward: FloatArray, unit: float) -> float:
-    """Median px from the axis (N, 2) `outward` (N, 2) to where the lower garment ends; -1 where it is not seen."""
+def _band(labels: LabelMap, middle: FloatArray, outward: FloatArray, unit: float) -> tuple[float, bool]:
+    """Median px from the axis (N, 2) `outward` (N, 2) to where the lower garment ends, and whether a bag hides its end; -1 where it is
+    not seen."""
     steps = np.arange(SIDE_FROM, SIDE_TO, 0.006) * unit
     seen = look_up(labels, middle[:, None] + outward[:, None] * steps[None, :, None])
     end = first(seen != Label.LOWER, -1)
-    return float(np.median(steps[end[end > 0]])) if (end > 0).mean() > 0.5 else -1.0
+    if (end > 0).mean() <= 0.5:
+        return -1.0, False
+    beyond = seen[np.arange(len(end)), np.maximum(end, 0)]
+    return float(np.median(steps[end[end > 0]])), bool((beyond[end > 0] == Label.OTHER).mean() > 0.5)
