@@ -66,6 +66,8 @@ BARE_SHOULDER = ((0.24, 0.34, 0.42, 0.48, 0.52, 0.55), (0.31, 0.23, 0.18, 0.135,
 """A bare shoulder's height over the joints (units) at these distances from the middle, at most."""
 NECK_HALF, NECK_TO = 0.17, 0.42
 """A neck's half width and its height over the shoulder line, units."""
+INSIDE_FROM, INSIDE_SMOOTH = 0.44, 0.012
+"""Fills of the body end where the background's complement falls under the first, smoothed over the second (units)."""
 GRAIN = 2.2
 """Grey levels of noise on fills, or they look painted."""
 MOTTLED = np.array([0.75, 1.05, 1.1], np.float32)
@@ -155,7 +157,9 @@ def fill_in(
             on_body += (filled(shrink(above, 1)) - on_body) * share[..., None]
             skin = skin * (1 - share)
     neck = (np.abs(where.across) < 0.27) & (where.over > 0) & (where.over < 0.6)
-    inside = np.clip((1 - q[Label.BACKGROUND]) * 2.5 - 0.6, 0, 1)
+    # white cloth before a white wall has a frayed outline, which no skin has
+    sigma = max(0.7, INSIDE_SMOOTH * body.unit_px)
+    inside = np.clip((blur(1 - q[Label.BACKGROUND], sigma) - INSIDE_FROM) * max(2.5, 1.5 * sigma) + 0.5, 0, 1)
     body_share = np.maximum(np.maximum(arms, trunk), neck) * inside
     fill = ground + (on_body - ground) * body_share[..., None]
     on_skin = skin * body_share
