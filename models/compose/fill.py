@@ -39,6 +39,9 @@ OUT_HEM, OUT_RATIO = 0.22, 0.9
 worn below it; see WORN_OUT in `drape/targets.py`. What a shorter top uncovers is no skin, but ..."""
 RAISED_EDGE, RUN_IN = 0.01, 0.85
 """... the lower garment, up to HIGH_BAND over a soft edge (trunk lengths); up there it is this share as wide as at the hem."""
+NOTCH, NOTCH_AT, NOTCH_STEP = 0.10, 0.3, 4
+"""Notches up to twice the first (units) are filled where a bare shoulder goes over into its arm: within so many units of the shoulder
+line, and places on the arm; found at a picture reduced so much."""
 HANGS_FROM = 0.2
 """Cloth this much (places on the arm) beyond a sleeve's end is not the sleeve's."""
 GROUND_LIKE = 14.0
@@ -160,7 +163,7 @@ def fill_in(
     # white cloth before a white wall has a frayed outline, which no skin has
     sigma = max(0.7, INSIDE_SMOOTH * body.unit_px)
     inside = np.clip((blur(1 - q[Label.BACKGROUND], sigma) - INSIDE_FROM) * max(2.5, 1.5 * sigma) + 0.5, 0, 1)
-    body_share = np.maximum(np.maximum(arms, trunk), neck) * inside
+    body_share = np.maximum(_rounded_off(np.maximum(arms, trunk), where, body.unit_px), neck) * inside
     fill = ground + (on_body - ground) * body_share[..., None]
     on_skin = skin * body_share
     return _textured(fill, photo, q[Label.SKIN], on_skin, scale, body.unit_px), on_skin.astype(np.float32)
@@ -249,6 +252,24 @@ def _textured(fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: Float
     grain = blur(noise, 1.0) * GRAIN
     fill = fill + (grain + (texture - grain) * on_skin)[..., None]
     return np.asarray(fill * (1 + (mottled * on_skin)[..., None] * MOTTLED), np.float32)
+
+
+def _rounded_off(on_body: FloatArray, where: Coordinates, unit_px: float) -> FloatArray:
+    """`on_body` (H, W) 0..1 without the notch between a shoulder and the round of its upper arm."""
+    at = (np.abs(where.over) < NOTCH_AT) & (nearer(where.place) < NOTCH_AT)
+    rows, columns = np.flatnonzero(at.any(1)), np.flatnonzero(at.any(0))
+    reach = NOTCH * unit_px
+    if len(rows) == 0 or reach < NOTCH_STEP:
+        return on_body
+    margin = round(2 * reach)
+    box = tuple(slice(max(0, int(line[0]) - margin), int(line[-1]) + margin + 1) for line in (rows, columns))
+    near = on_body[box]
+    size = (near.shape[1], near.shape[0])
+    small = reduce(near, (max(2, size[0] // NOTCH_STEP), max(2, size[1] // NOTCH_STEP)))
+    closed = enlarge(blur(close(small > 0.5, reach / NOTCH_STEP), 1.5), size)
+    result = on_body.copy()
+    result[box] = np.maximum(near, ramp(closed, 0.45, 0.65) * blur(at[box], 0.2 * reach))
+    return result
 
 
 def _hip_row(body: Body) -> int:
