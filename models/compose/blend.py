@@ -379,7 +379,8 @@ def _leaves(scene: Scene, sleeve_end: Tensor) -> Tensor:
     """(B, 1, H, W) 0..1 where a sleeve that ends at `sleeve_end` (B, 2) past the worn one has left the worn one's silhouette."""
     right = scene.arm_side > 0.5
     place, end = (torch.where(right, pair[:, 1:], pair[:, :1]) for pair in (scene.arm_place, sleeve_end[:, :, None, None]))
-    goes_on = ((end - scene.worn_end - GOES_ON[0]) / (GOES_ON[1] - GOES_ON[0])).clamp(0, 1)
+    # all or nothing: what is trimmed in part is a veil
+    goes_on = (end - scene.worn_end > sum(GOES_ON) / 2).to(end.dtype)
     return goes_on * ((place - scene.worn_end - LEAVES[0]) / (LEAVES[1] - LEAVES[0])).clamp(0, 1)
 
 
