@@ -272,6 +272,8 @@ def _sleeve_half(outer: FloatArray, inner: FloatArray) -> FloatArray:
     half = np.abs(row[:, 0] * along[1] - row[:, 1] * along[0]) / 2
     first = round(ARMHOLE_ROWS * SLEEVE_ROWS)
     half[:first] = half[: first + 1].max()
+    # where a sleeve lies over the torso its edge is not seen: it is no narrower there than further down
+    half = np.maximum.accumulate(half[::-1])[::-1]
     return np.asarray(half, np.float32)
 
 

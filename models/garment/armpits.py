@@ -44,6 +44,14 @@ ARMS_MOVE: Final = 0.12
 """Torso widths that this may move an armpit, upwards."""
 NEAR_ENOUGH: Final = 0.025
 """Torso widths within which the corner that the closest surroundings tell is better."""
+HIDDEN_FROM: Final = 0.78
+"""A slit that begins so many torso widths under the shoulder begins below the armpit: the sleeve lies over the torso there, ..."""
+HANGS: Final = 0.95
+"""... if it reaches so many torso widths down from the shoulder: short sleeves stand off, ..."""
+HIDDEN_PIT: Final = 0.64
+"""... and the torso's armpit is at the depth where open ones are."""
+HIDDEN_LEAN: Final = 0.15
+"""The underarm runs up to it over the torso, and inwards by so much."""
 CORNER_REACH: Final = 0.09
 CORNER_MOVE: Final = 0.06
 """Torso widths: how much of the outline tells the corner of an armpit, and how far that may move it."""
@@ -64,7 +72,7 @@ def find_armpits(pair: tuple[Half, Half], width: float) -> tuple[tuple[int, int]
 
 def _candidates(half: Half, width: float) -> list[tuple[int, float]]:
     """Index and worth, in radians, of each concave corner that may be an armpit."""
-    top = _shoulder_level(half, width)
+    top = shoulder_level(half, width)
     result = []
     for share in ARMPIT_REACHES:
         reach = max(3, round(share * width))
@@ -86,7 +94,7 @@ def _candidates(half: Half, width: float) -> list[tuple[int, float]]:
     return result
 
 
-def _shoulder_level(half: Half, width: float) -> float:
+def shoulder_level(half: Half, width: float) -> float:
     """y of the outline a quarter of the torso's width from the axis: the shoulder, above any collar."""
     outer = np.flatnonzero(half.u > 0.3 * width)
     return float(half.y[outer[0]]) if outer.size else float(half.y.min())
@@ -112,6 +120,20 @@ def with_corner(half: Half, armpit: int, width: float) -> Half:
     far = _far_corner(half, armpit, width)
     points[armpit] = far if far is not None and np.hypot(*(far - near)) > NEAR_ENOUGH * width else near
     return Half(points)
+
+
+def with_hidden_pit(half: Half, armpit: int, width: float) -> tuple[Half, int]:
+    """`half` with the torso's side and the underarm run on, one on the other, up to the armpit that a sleeve hides; and how many
+    points further along that is. The slit's corner is `armpit`."""
+    x, y = half.points[armpit]
+    rise = float(y) - (shoulder_level(half, width) + HIDDEN_PIT * width)
+    count = round(rise)
+    if count < 2:
+        return half, 0
+    step = np.arange(1, count + 1, dtype=np.float32)[:, None]
+    up = np.array([[x, y]], np.float32) - step * np.array([[HIDDEN_LEAN, 1.0]], np.float32)
+    points = np.concatenate([half.points[: armpit + 1], up, up[-2::-1], half.points[armpit:]])
+    return Half(points.astype(np.float32)), count
 
 
 def _far_corner(half: Half, armpit: int, width: float) -> FloatArray | None:

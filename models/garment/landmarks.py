@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from models.errors import GarmentNotReadable
-from models.garment.armpits import bare_armpit, find_armpits, with_corner
+from models.garment.armpits import HANGS, HIDDEN_FROM, SLIT_DEG, bare_armpit, find_armpits, shoulder_level, with_corner, with_hidden_pit
 from models.garment.halves import Half, furthest
 from models.garment.shoulders import bare_shoulder, find_neck, shoulder_tip
 from models.types import BoolArray, FloatArray
@@ -85,11 +85,30 @@ def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half], *, dress
     if (left.collar is None) != (right.collar is None):
         left, right = (_without_collar(m, half, width, armpits is not None) for m, half in zip(marks, pair, strict=True))
     left, right = _agreed(pair, (left, right), width, ("shoulder",) if dress else ("shoulder", "hem"))
+    if armpits is not None and armpits[1] > np.deg2rad(SLIT_DEG):
+        pair, (left, right) = _under_sleeves(pair, (left, right), width)
     _check(pair, (left, right), width)
     _check_slender(pair, (left, right), width)
     shoulder = [float(np.hypot(*(h.points[m.shoulder] - h.points[m.neck]))) for h, m in zip(pair, (left, right), strict=True)]
     straps = armpits is None and max(shoulder) < STRAP_SHARE * width
     return UpperMarks(pair, (left, right), armpits is not None, straps, width, armpits[1] if armpits else 0.0)
+
+
+def _under_sleeves(
+    pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float
+) -> tuple[tuple[Half, Half], tuple[SideMarks, SideMarks]]:
+    """`pair` and `marks` with the armpits where sleeves that lie over the torso hide them: what is seen of those slits begins lower."""
+    depths = [(half.y[m.armpit] - shoulder_level(half, width)) / width for half, m in zip(pair, marks, strict=True)]
+    reach = [np.hypot(*(half.points[m.shoulder : m.armpit] - half.points[m.shoulder]).T).max() for half, m in zip(pair, marks, strict=True)]
+    if np.mean(depths) < HIDDEN_FROM or np.mean(reach) < HANGS * width:
+        return pair, marks
+    found = [with_hidden_pit(half, m.armpit, width) for half, m in zip(pair, marks, strict=True)]
+    (left, right), (first, second) = marks, (count for _, count in found)
+    raised = (
+        replace(left, armpit=left.armpit + first, hem=left.hem + 2 * first),
+        replace(right, armpit=right.armpit + second, hem=right.hem + 2 * second),
+    )
+    return (found[0][0], found[1][0]), raised
 
 
 def _check_slender(pair: tuple[Half, Half], marks: tuple[SideMarks, SideMarks], width: float) -> None:
