@@ -69,7 +69,7 @@ BARE_SHOULDER = ((0.24, 0.34, 0.42, 0.48, 0.52, 0.55), (0.31, 0.23, 0.18, 0.135,
 """A bare shoulder's height over the joints (units) at these distances from the middle, at most."""
 NECK_HALF, NECK_TO = 0.17, 0.42
 """A neck's half width and its height over the shoulder line, units."""
-INSIDE_FROM, INSIDE_SMOOTH = 0.44, 0.012
+INSIDE_FROM, INSIDE_SMOOTH = 0.36, 0.012
 """Fills of the body end where the background's complement falls under the first, smoothed over the second (units)."""
 GRAIN = 2.2
 """Grey levels of noise on fills, or they look painted."""
