@@ -8,7 +8,7 @@ import numpy as np
 from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
-from models.compose.skin import END_FROM, HAND_REACH, bare_and_layer, bare_arms, mottling
+from models.compose.skin import END_FROM, HAND_REACH, SLEEVE_FROM, bare_and_layer, bare_arms, mottling
 from models.compose.worn import Off, Worn
 from models.masks import AnyMask, blur, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
 from models.person.body import HIGH_BAND, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, WAIST_COUNT, WAIST_TO, Body
@@ -304,7 +304,9 @@ def _trunk_mask(body: Body, size: tuple[int, int], end: int, bare: bool, least: 
     out = np.linspace(SHOULDER_FROM, SHOULDER_TO, SHOULDER_POINTS)
     heights = [np.interp(out, np.linspace(TOP_FROM, TOP_TO, TOP_COUNT), own / unit) - SHOULDER_CLOTH for own in body.top]
     if bare:  # pads and gathers are no shoulder, and over the joint it is the upper arm's round
-        heights = [np.minimum(own, np.interp(out, *BARE_SHOULDER)) for own in heights]
+        usual = np.interp(out, *BARE_SHOULDER)
+        # what has no sleeve lies on the shoulder as it is
+        heights = [np.minimum(own, usual) if arm.sleeve_end > SLEEVE_FROM else own for own, arm in zip(heights, body.arms, strict=True)]
     across = np.concatenate([-out[::-1], [-NECK_HALF, NECK_HALF], out])
     over = np.concatenate([heights[0][::-1], [NECK_TO, NECK_TO], heights[1]])
     top = body.middle + (across[:, None] * body.right + over[:, None] * body.over) * unit
