@@ -145,3 +145,29 @@ def test_side_left_is_the_pictures_left(reading: Read) -> None:
     for landmark in POINTS:
         left, right = getattr(found, landmark)
         assert left[0] < found.axis_x < right[0], landmark
+
+
+def hanging_sleeves(slit_y: int) -> Picture:
+    """A long-sleeved top 300 px wide whose sleeves hang down over its sides: the slits beside it begin at `slit_y`."""
+    picture = np.full((1024, 768, 3), 250, np.uint8)
+    torso = [(284, 150), (484, 150), (534, 180), (534, 760), (234, 760), (234, 180)]
+    left = [(284, 150), (234, 175), (200, 260), (110, 720), (190, 735), (234, slit_y), (260, 300)]
+    right = [(768 - x, y) for x, y in left]
+    for polygon in (torso, left, right):
+        cv2.fillPoly(picture, [np.array(polygon, np.int32)], (60, 90, 160), cv2.LINE_AA)
+    cv2.ellipse(picture, (384, 150), (70, 34), 0, 0, 360, (250, 250, 250), -1, cv2.LINE_AA)
+    return picture
+
+
+def test_a_sleeve_that_lies_over_the_torso_hides_the_armpit() -> None:
+    """The slit that is seen begins far below the armpit; the underarm runs up to that over the torso."""
+    marks = upper_marks(read_garment_picture(hanging_sleeves(slit_y=480), Category.UPPER).landmarks)
+    depth = (marks.armpit[:, 1] - 165) / 300
+    assert ((depth > 0.5) & (depth < 0.75)).all()
+    assert (np.abs(np.abs(marks.armpit[:, 0] - 384) - 150) < 45).all()
+    assert marks.sleeves is not None
+    for sleeve, armpit in zip(marks.sleeves, marks.armpit, strict=True):
+        assert np.hypot(*(sleeve.inner[0] - armpit)) < 3
+        assert (np.diff(sleeve.inner[:, 1]) > 0).all()
+        slit = np.abs(sleeve.inner[:, 1] - 480).argmin()
+        assert abs(abs(sleeve.inner[slit, 0] - 384) - 150) < 15

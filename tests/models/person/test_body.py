@@ -89,3 +89,18 @@ def test_trunk_cloth_before_an_arm_is_no_sleeve() -> None:
     assert cloth_end(labels, joints[0], radius, (Label.UPPER,)) > 1.4
     ends = sleeve_ends(labels, joints, [radius, radius])
     assert ends[0] == ends[1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_waistband_goes_on_behind_a_bag(body: Body) -> None:
+    """As far as on the other side, where its end is seen."""
+    from tests.models.figures import parse_of
+
+    _, pose, parse = figure((1024, 768))
+    labels = parse.labels.copy()
+    lower = labels == Label.LOWER
+    axis = float(body.hip_middle[0])
+    lower[:, round(axis - 0.25 * body.unit_px) :] = False
+    labels[lower] = Label.OTHER
+    held = measure_body(pose, parse_of(labels))
+    assert (body.band > 0.3 * body.unit_px).all()
+    assert held.band[0] == pytest.approx(body.band[0], abs=0.05 * body.unit_px)
