@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.garment.bits import BitMask
 from models.types import BoolArray, FloatArray
 
 Kernel = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
+LARGE: Final = 7
+"""Discs from this diameter on, px, are laid over masks bit by bit."""
 
 
 def disk(size: int) -> Kernel:
@@ -24,21 +29,38 @@ def box(height: int, width: int) -> Kernel:
 
 
 def dilated(mask: BoolArray, kernel: Kernel) -> BoolArray:
+    if _is_large(kernel):
+        return BitMask(mask, _reach(kernel)).grow(kernel).mask
     return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
 
 
 def eroded(mask: BoolArray, kernel: Kernel) -> BoolArray:
+    if _is_large(kernel):
+        return BitMask(mask, _reach(kernel)).shrink(kernel).mask
     return np.asarray(cv2.erode(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
 
 
 def opened(mask: BoolArray, kernel: Kernel) -> BoolArray:
     """`mask` without what `kernel` does not fit into."""
+    if _is_large(kernel):
+        return BitMask(mask, _reach(kernel)).shrink(kernel).grow(kernel).mask
     return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, kernel), np.uint8).view(np.bool_)
 
 
 def closed(mask: BoolArray, kernel: Kernel) -> BoolArray:
     """`mask` with the gaps that `kernel` does not fit into."""
+    if _is_large(kernel):
+        return BitMask(mask, _reach(kernel)).grow(kernel).shrink(kernel).mask
     return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, kernel), np.uint8).view(np.bool_)
+
+
+def _is_large(kernel: Kernel) -> bool:
+    """Whether it is a disc that OpenCV takes long for; boxes it splits into rows and columns."""
+    return len(kernel) >= LARGE and not kernel.all()
+
+
+def _reach(kernel: Kernel) -> int:
+    return int(kernel.shape[1] // 2)
 
 
 def components(mask: BoolArray) -> tuple[int, Labels, Labels]:
