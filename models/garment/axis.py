@@ -93,9 +93,9 @@ def _best_axis(small: FloatArray, middle: tuple[float, float], tilt_deg: float) 
     """Largest overlap with the mirror image over all vertical axes, and the axis' x, after turning by `tilt_deg`."""
     turned = small if tilt_deg == 0 else cv2.warpAffine(small, cv2.getRotationMatrix2D(middle, tilt_deg, 1.0), small.shape[::-1])
     width = turned.shape[1]
-    # a row convolved with itself holds at 2 x its overlap with its mirror image about x
-    spectrum = np.fft.rfft(turned, 2 * width, axis=1)
-    overlap = np.fft.irfft((spectrum**2).sum(0), 2 * width)
+    # a row convolved with itself holds at 2 x its overlap with its mirror image about x: all rows at once are one matrix product
+    columns = np.arange(width)
+    overlap = np.bincount((columns[:, None] + columns).ravel(), (turned.T @ turned).ravel(), 2 * width)
     k = int(overlap.argmax())
     before, at, after = overlap[k - 1], overlap[k], overlap[(k + 1) % (2 * width)]
     bend = before - 2 * at + after

@@ -19,6 +19,7 @@ from models.garment.halves import halves, off_chord, open_gaps
 from models.garment.landmarks import find_marks, side_line
 from models.garment.legs import find_parting
 from models.garment.lower import LowerMarks, find_lower_marks
+from models.garment.maskops import extents, runs_at
 from models.types import BoolArray, Category, FloatArray
 
 FLAT_TOP: Final = 0.95
@@ -80,9 +81,9 @@ class Shape:
     """Width between the corners of the top over the whole width."""
 
 
-def find_category(mask: BoolArray) -> tuple[Category, float]:
-    """The category of the garment `mask` (H, W), and 0.5..1 how far it is from being another."""
-    frame = find_frame(mask)
+def find_category(mask: BoolArray, frame: Frame | None = None) -> tuple[Category, float]:
+    """The category of the garment `mask` (H, W), and 0.5..1 how far it is from being another; `frame` its upright frame, if known."""
+    frame = frame or find_frame(mask)
     upright = frame.upright(mask.astype(np.float32)) > 0.5
     lower = lower_score(measure(upright, frame.axis_x))
     if lower >= 0.5:
@@ -137,11 +138,11 @@ def _dress_score(upright: BoolArray, frame: Frame) -> float:
 
 
 def measure(upright: BoolArray, axis_x: float) -> Shape:
-    ys, xs = np.nonzero(upright)
-    y0, height, whole = int(ys.min()), int(np.ptp(ys)) + 1, float(np.ptp(xs) + 1)
+    ys, xs = np.flatnonzero(upright.any(1)), np.flatnonzero(upright.any(0))
+    y0, height, whole = int(ys[0]), int(np.ptp(ys)) + 1, float(np.ptp(xs) + 1)
     rows = upright[y0 : y0 + height]
-    extents = _smooth([float(np.ptp(np.flatnonzero(row)) + 1) if row.any() else 0.0 for row in rows], height)
-    upper = extents[int(0.03 * height) : int(SHOULDER_ROWS * height)]
+    first, end = extents(rows)
+    upper = _smooth((end - first).astype(np.float32), height)[int(0.03 * height) : int(SHOULDER_ROWS * height)]
     try:
         marks = find_lower_marks(upright, axis_x)
     except GarmentNotReadable:
@@ -190,20 +191,13 @@ def _hollow(marks: LowerMarks, lowest: float) -> float:
 
 def _apart(rows: BoolArray, axis: int) -> float:
     """Share of `rows` (n, w) whose run at column `axis` is clearly shorter than their whole extent."""
-    count = 0
-    for row in rows:
-        cloth, empty = np.flatnonzero(row), np.flatnonzero(~row)
-        if not cloth.size or not row[axis]:
-            continue
-        left, right = empty[empty < axis], empty[empty > axis]
-        run = (right[0] if right.size else len(row)) - (left[-1] if left.size else -1) - 1
-        count += bool(run < 0.9 * (cloth[-1] - cloth[0] + 1))
-    return count / max(1, len(rows))
+    run, (first, end) = runs_at(rows, axis), extents(rows)
+    return int(np.count_nonzero((run > 0) & (run < 0.9 * (end - first)))) / max(1, len(rows))
 
 
-def _smooth(values: list[float], height: int) -> FloatArray:
+def _smooth(values: FloatArray, height: int) -> FloatArray:
     reach = 2 * int(0.012 * height) + 1
-    return np.asarray(cv2.blur(np.asarray(values, np.float32)[:, None], (1, reach))[:, 0], np.float32)
+    return np.asarray(cv2.blur(values[:, None], (1, reach))[:, 0], np.float32)
 
 
 def _flatness(upright: BoolArray, corners: FloatArray, height: int) -> float:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from models.errors import GarmentNotReadable
-from models.garment.maskops import components
+from models.garment.maskops import components, reachable_from_border
 from models.types import BoolArray, FloatArray
 
 CUT_WIDTH: Final = 3
@@ -54,25 +54,25 @@ def open_gaps(mask: BoolArray) -> BoolArray:
 
     The loops of straps and the slits in its middle are closed: they are no part of its outline.
     """
-    inverse = ~mask
-    count, labels, stats = components(inverse)
-    outside = np.unique(np.r_[labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    result = mask.copy().astype(np.uint8)
-    beyond = np.isin(labels, outside) & inverse
+    outside = reachable_from_border(~mask, diagonally=True)
+    holes = ~mask & ~outside
+    if not holes.any():
+        return mask
+    count, labels, stats = components(holes)
+    result = mask.astype(np.uint8)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     for i in range(1, count):
-        if i in outside or not inverse[labels == i].any():
-            continue
-        x, y, w = (int(v) for v in stats[i, :3])
+        x, y, w, h = (int(v) for v in stats[i, :4])
+        hole = np.s_[y : y + h, x : x + w]
+        piece = labels[hole] == i
         aside = abs(x + w / 2 - (columns[0] + columns[-1]) / 2)
         if y < rows[0] + LOOP_TOP * len(rows) or aside < SLIT_ASIDE * len(columns):
-            result[labels == i] = 1
+            result[hole][piece] = 1
             continue
-        if stats[i, cv2.CC_STAT_HEIGHT] < 1.5 * stats[i, cv2.CC_STAT_WIDTH]:
+        if h < 1.5 * w:
             continue
-        ys, xs = np.nonzero(labels == i)
-        y, x = int(ys.max()), int(xs[ys.argmax()])
-        oy, ox = np.nonzero(beyond[y:])
+        x, y = x + int(piece[-1].argmax()), y + h - 1
+        oy, ox = np.nonzero(outside[y:])
         if not oy.size:
             continue
         k = int(np.argmin(oy + CUT_SIDEWAYS * np.abs(ox - x)))

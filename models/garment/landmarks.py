@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from models.errors import GarmentNotReadable
 from models.garment.armpits import HANGS, HIDDEN_FROM, SLIT_DEG, bare_armpit, find_armpits, shoulder_level, with_corner, with_hidden_pit
 from models.garment.halves import Half, furthest
+from models.garment.maskops import runs_at
 from models.garment.shoulders import bare_shoulder, find_neck, shoulder_tip
 from models.types import BoolArray, FloatArray
 
@@ -158,19 +160,14 @@ def bodice_width(mask: BoolArray, axis_x: float) -> float:
     return CHEST_OVER_WAIST * float(np.percentile(_runs(mask, axis_x, BODICE_ROWS), 10))
 
 
-def _runs(mask: BoolArray, axis_x: float, rows: tuple[float, float]) -> list[float]:
-    """Lengths px of the runs that hold the axis, over the given shares of the height."""
+def _runs(mask: BoolArray, axis_x: float, rows: tuple[float, float]) -> npt.NDArray[np.float64]:
+    """(n,) lengths px of the runs that hold the axis, over the given shares of the height."""
     ys = np.flatnonzero(mask.any(1))
     top, bottom = int(ys[0]), int(ys[-1])
     x = int(np.clip(round(axis_x), 0, mask.shape[1] - 1))
-    widths: list[float] = []
-    for y in range(top + int(rows[0] * (bottom - top)), top + int(rows[1] * (bottom - top))):
-        if mask[y, x]:
-            empty = np.flatnonzero(~mask[y])
-            right = empty[empty > x]
-            left = empty[empty < x]
-            widths.append(float((right[0] if right.size else mask.shape[1]) - (left[-1] if left.size else -1) - 1))
-    if not widths:
+    runs = runs_at(mask[top + int(rows[0] * (bottom - top)) : top + int(rows[1] * (bottom - top))], x)
+    widths = runs[runs > 0].astype(np.float64)
+    if not widths.size:
         raise GarmentNotReadable("The garment has no cloth along its middle: close it if it opens in front, and lay it out flat, front up.")
     return widths
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from models.garment.maskops import components
+from models.garment.maskops import components, extents
 from models.types import BoolArray, FloatArray
 
 ASIDE: Final = 0.14
@@ -65,7 +65,7 @@ def find_parting(mask: BoolArray, axis_x: float) -> Parting:
     rise = (first - top) / hip
     if rise > RISE_MOST and tall < SLIT_LENGTH * hip:
         return Parting(straight, None, seen=False)
-    middle = np.array([np.flatnonzero(gap[y]).mean() for y in rows], np.float32)
+    middle = (gap[rows] @ np.arange(gap.shape[1], dtype=np.float32) / gap[rows].sum(1)).astype(np.float32)
     seen = rise <= RISE_MOST
     crotch = first if seen else top + round(RISE_USUAL * hip)
     start = float(np.median(middle[: max(3, len(rows) // 40)])) if seen else axis_x
@@ -78,25 +78,27 @@ def find_parting(mask: BoolArray, axis_x: float) -> Parting:
 
 def hip_width(mask: BoolArray) -> float:
     """Largest extent px of the upper part of the lower garment `mask` (h, w)."""
-    ys = np.flatnonzero(mask.any(1))
-    extents = np.array([float(np.ptp(np.flatnonzero(mask[y])) + 1) for y in range(int(ys[0]), int(ys[-1]) + 1) if mask[y].any()])
-    waist = float(np.median(extents[: max(3, len(extents) // 20)]))
-    return float(np.percentile(extents[: max(3, int(HIP_FROM * waist))], 95))
+    first, end = extents(mask)
+    wide = (end - first)[end > first].astype(np.float64)
+    waist = float(np.median(wide[: max(3, len(wide) // 20)]))
+    return float(np.percentile(wide[: max(3, int(HIP_FROM * waist))], 95))
 
 
 def _between_legs(mask: BoolArray, axis_x: float, width: float, top: int, tall: int) -> BoolArray:
     """(h, w) ground with cloth on its left and its right, near the axis and in the lower part."""
-    before = np.maximum.accumulate(mask, axis=1)
-    after = np.maximum.accumulate(mask[:, ::-1], axis=1)[:, ::-1]
-    columns = np.arange(mask.shape[1])
     # near the axis only: beside a torso there is ground between it and its sleeves
-    between = ~mask & before & after & (np.abs(columns - axis_x) < ASIDE * width)[None]
+    columns = np.flatnonzero(np.abs(np.arange(mask.shape[1]) - axis_x) < ASIDE * width)
+    near = np.s_[:, columns[0] : columns[-1] + 1] if columns.size else np.s_[:, :0]
+    first, end = extents(mask)
+    between = ~mask[near] & (columns >= first[:, None]) & (columns < end[:, None])
     count, labels, stats = components(between)
-    result = np.zeros_like(mask)
+    kept = np.zeros(count, np.bool_)
     for i in range(1, count):
         y, h = int(stats[i][1]), int(stats[i][3])
-        if h > PIECE_ROWS * tall and y > top + GAP_FROM * tall and y + h > top + 0.5 * tall:
-            result |= labels == i
+        kept[i] = h > PIECE_ROWS * tall and y > top + GAP_FROM * tall and y + h > top + 0.5 * tall
+    result = np.zeros_like(mask)
+    if kept.any():
+        result[near] = kept[labels]
     return result
 
 

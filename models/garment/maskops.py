@@ -13,6 +13,7 @@ from models.types import BoolArray, FloatArray
 
 Kernel = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
+Indices = npt.NDArray[np.intp]
 LARGE: Final = 7
 """Discs from this diameter on, px, are laid over masks bit by bit."""
 
@@ -69,10 +70,10 @@ def components(mask: BoolArray) -> tuple[int, Labels, Labels]:
     return count, np.asarray(labels, np.int32), np.asarray(stats, np.int32)
 
 
-def reachable_from_border(free: BoolArray) -> BoolArray:
-    """The part of `free` (h, w) that connects to the picture's border."""
+def reachable_from_border(free: BoolArray, *, diagonally: bool = False) -> BoolArray:
+    """The part of `free` (h, w) that connects to the picture's border, by the pixels' sides or by their corners too."""
     padded = np.pad(free.view(np.uint8), 1, constant_values=1)
-    cv2.floodFill(padded, None, (0, 0), 2)
+    cv2.floodFill(padded, None, (0, 0), 2, flags=8 if diagonally else 4)
     result: BoolArray = padded[1:-1, 1:-1] == 2
     return result
 
@@ -110,3 +111,17 @@ def local_max(values: FloatArray, reach: int) -> FloatArray:
 def local_min(values: FloatArray, reach: int) -> FloatArray:
     """(h, w) the smallest of `values` within `reach` px to each side."""
     return np.asarray(cv2.erode(values, box(2 * reach + 1, 2 * reach + 1)), np.float32)
+
+
+def extents(mask: BoolArray) -> tuple[Indices, Indices]:
+    """(h,) column of the first pixel of each row of `mask` (h, w), and of the last plus one; both 0 in empty rows."""
+    seen = mask.any(1)
+    first = np.where(seen, mask.argmax(1), 0)
+    return first, np.where(seen, mask.shape[1] - mask[:, ::-1].argmax(1), 0)
+
+
+def runs_at(mask: BoolArray, column: int) -> Indices:
+    """(h,) length of each row's run that holds `column`; 0 where that is empty."""
+    right = np.pad(~mask[:, column:], ((0, 0), (0, 1)), constant_values=True).argmax(1)
+    left = np.pad(~mask[:, column::-1], ((0, 0), (0, 1)), constant_values=True).argmax(1)
+    return np.where(mask[:, column], left + right - 1, 0)

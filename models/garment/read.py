@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from models.errors import GarmentNotReadable
-from models.garment.axis import find_frame
+from models.garment.axis import Frame, find_frame
 from models.garment.category import find_category
 from models.garment.cutout import mended
 from models.garment.edge import recolour_edge
@@ -61,13 +61,17 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
         picture, alpha = mended(picture, alpha)
     work = to_work(picture)
     isolated = isolate_work(work, alpha, work_factor(*picture.shape[:2]))
-    seen, score = find_category(isolated.mask)
+    frame = find_frame(isolated.mask)
+    seen, score = find_category(isolated.mask, frame)
     size = max(isolated.mask.any(axis).sum() for axis in (0, 1)) / work_factor(*picture.shape[:2])
     if size < LEAST_PX:
         raise GarmentNotReadable(f"The garment is only {size:.0f} pixels long: send a larger picture, of {SMALL_PX} pixels at least.")
     check_lie(isolated.mask, seen, category)
     found = seen if category is None else category
-    read = _read_lower(picture, work, isolated, score) if found is Category.LOWER else _read_upper(picture, work, isolated, found, score)
+    if found is Category.LOWER:
+        read = _read_lower(picture, work, isolated, score)
+    else:
+        read = _read_upper(picture, work, isolated, frame, found, score)
     if size < SMALL_PX:
         read = replace(read, confidence=read.confidence * float(size) / SMALL_PX)
     told: tuple[Notice, ...] = (
@@ -115,10 +119,11 @@ def _read_lower(picture: Picture, work: Picture, isolated: Isolated, category_sc
     )
 
 
-def _read_upper(picture: Picture, work: Picture, isolated: Isolated, category: Category, category_score: float) -> GarmentReading:
+def _read_upper(
+    picture: Picture, work: Picture, isolated: Isolated, frame: Frame, category: Category, category_score: float
+) -> GarmentReading:
     """Reads a top or a dress: a dress is a top whose sides are long and have a waist."""
     shape = picture.shape[:2]
-    frame = find_frame(isolated.mask)
     if frame.symmetry < LEAST_SYMMETRY:
         raise GarmentNotReadable(HALVES_UNLIKE)
     soft = frame.upright(isolated.alpha)
