@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from models.garment.maskops import product
 from models.types import BoolArray, FloatArray, Picture
 
 SEARCH_SIDE: Final = 160
@@ -93,9 +94,11 @@ def _best_axis(small: FloatArray, middle: tuple[float, float], tilt_deg: float) 
     """Largest overlap with the mirror image over all vertical axes, and the axis' x, after turning by `tilt_deg`."""
     turned = small if tilt_deg == 0 else cv2.warpAffine(small, cv2.getRotationMatrix2D(middle, tilt_deg, 1.0), small.shape[::-1])
     width = turned.shape[1]
-    # a row convolved with itself holds at 2 x its overlap with its mirror image about x: all rows at once are one matrix product
-    columns = np.arange(width)
-    overlap = np.bincount((columns[:, None] + columns).ravel(), (turned.T @ turned).ravel(), 2 * width)
+    # a row convolved with itself holds at 2 x its overlap with its mirror image about x: all rows at once are one matrix product,
+    # summed along its diagonals
+    diagonals = np.zeros((width, 2 * width + 1), np.float32)
+    diagonals[:, :width] = product(turned.T, turned)
+    overlap = diagonals.ravel()[: 2 * width * width].reshape(width, 2 * width).sum(0)
     k = int(overlap.argmax())
     before, at, after = overlap[k - 1], overlap[k], overlap[(k + 1) % (2 * width)]
     bend = before - 2 * at + after

@@ -57,7 +57,7 @@ class ClearCloth:
 
 def clear_cloth(ground: Ground) -> ClearCloth:
     """What stands out from `ground`, less its soft darker veils that reach in from the border: cast shadows."""
-    threshold, lift, chroma = ground.threshold, ground.difference[..., 0], ground.chroma
+    threshold, lift, chroma = ground.threshold, ground.difference[0], ground.chroma
     light = np.abs(lift)
     veil = (lift < 0) & (chroma < SHADOW_CHROMA[0] - SHADOW_CHROMA[1] * lift)
     clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * local_max(light, ground.jpeg_reach))
@@ -89,7 +89,7 @@ def _bleeding(chroma: FloatArray, strongest: FloatArray, cloth: BoolArray, groun
 
 def _soft(ground: Ground) -> BoolArray:
     """(h, w) where lightness changes as softly, and with as little detail, as in a shadow."""
-    lift = np.ascontiguousarray(ground.difference[..., 0])
+    lift = ground.difference[0]
     smooth = blurred(lift, 1.2)
     slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125))
     change = local_max(smooth, SHADOW_WINDOW // 2) - local_min(smooth, SHADOW_WINDOW // 2)

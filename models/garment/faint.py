@@ -98,7 +98,7 @@ def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> Boo
     found |= _woven_inlets(ground, found, shadow)
     between = closed(found, box(BRIDGE, BRIDGE_BREADTH)) & ~found & ~shadow
     pockets = between | (closed(found, disk(NOTCH)) & ~found & ~shadow)
-    beside = local_max(np.abs(ground.difference[..., 0]), NOTCH)
+    beside = local_max(np.abs(ground.difference[0]), NOTCH)
     bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
     tinted = pockets & (tint > np.maximum(tinge, bleeding))
     brighter = lift > np.maximum(NOTCH_OVER * least, NOTCH_SHARE * beside)
@@ -128,7 +128,7 @@ def _border_level(values: FloatArray) -> float:
 
 def _detail(ground: Ground, width: int) -> FloatArray:
     """(h, w) mean detail of lightness over squares of `width` px, Lab units."""
-    lift = np.ascontiguousarray(ground.difference[..., 0])
+    lift = ground.difference[0]
     return local_mean(np.abs(lift - local_mean(lift, 3)), width)
 
 
@@ -142,7 +142,7 @@ def _woven_inlets(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> BoolAr
     """(h, w) inlets of the ground into `cloth` that show a weave: white cloth of the ground's own lightness."""
     detail = _detail(ground, WOVEN_WIDTH)
     woven = detail > max(WOVEN[0], WOVEN[1] * _border_level(detail))
-    calm = local_max(np.abs(ground.difference[..., 0]), CALM[0]) < CALM[1]
+    calm = local_max(np.abs(ground.difference[0]), CALM[0]) < CALM[1]
     inlets = closed(cloth, disk(INLET)) & ~cloth & ~shadow
     result: BoolArray = opened(inlets & woven & calm, disk(FAINT_WIDTH // 2))
     return result
@@ -152,9 +152,9 @@ def _surroundings(ground: Ground, free: BoolArray) -> tuple[FloatArray, FloatArr
     """(h, w) mean lift and length of the mean tint of the `free` pixels around, Lab units; 0 where there are none."""
     share = eroded(free, disk(3)).astype(np.float32)
     weight = blurred(share, FAINT_SCALE)
-    total = blurred(np.clip(ground.difference, -FAINT_MOST, FAINT_MOST) * share[..., None], FAINT_SCALE)
     gain = np.where((weight > 0.05) & free, 1 / np.maximum(weight, 1e-3), 0.0).astype(np.float32)
-    return total[..., 0] * gain, np.hypot(total[..., 1], total[..., 2]) * gain
+    lift, a, b = (blurred(np.clip(plane, -FAINT_MOST, FAINT_MOST) * share, FAINT_SCALE) for plane in ground.difference)
+    return lift * gain, np.asarray(cv2.magnitude(a, b), np.float32) * gain
 
 
 def _pieces(mask: BoolArray) -> Iterator[tuple[tuple[slice, slice], BoolArray, float]]:

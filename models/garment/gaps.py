@@ -49,7 +49,7 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray, clear: BoolArray) 
 
     Other ground-coloured islands are print. `clear` is the part of `cloth` that is seen, not concluded.
     """
-    ringing = RINGING * local_max(np.abs(ground.difference[..., 0]), RIM_PX)
+    ringing = RINGING * local_max(np.abs(ground.difference[0]), RIM_PX)
     grounded = local_mean(ground.distance, 3) < np.maximum(1.5 * ground.threshold, ringing)
     stands_off = ground.distance > STANDS_OFF * ground.threshold
     count, labels, stats = components(opened(filled & ~cloth & grounded, disk(3)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from models.errors import GarmentNotIsolated
-from models.types import FloatArray, Picture
+from models.garment.maskops import product
+from models.types import BoolArray, FloatArray, Picture
 
 SOFTEN_PX: Final = 0.7
 """Blur radius before colours are compared."""
@@ -17,8 +19,8 @@ RING_SHARE: Final = 0.015
 """Width of the border ring the ground is first read from, share of the shorter side."""
 RING_STEP: Final = 3
 """Every so many pixels of the ring are used."""
-SURFACE_PX: Final = 65
-"""The surface is evaluated on so many points a side and interpolated."""
+WIDE_STEP: Final = 8
+"""And every so many pixels of all of the ground."""
 FIT_ROUNDS: Final = 8
 CHROMA_WEIGHT: Final = 0.6
 """Squared chroma difference against squared lightness difference: JPEG keeps chroma coarser."""
@@ -34,6 +36,10 @@ BUSY: Final = 11.0
 """Lab units: a ground with more noise than this has a pattern."""
 RING_AGREES: Final = 0.5
 """At least this share of the ring must lie close to the surface."""
+UNIT: Final = (np.arange(256) / 255).astype(np.float32)
+"""0..1 of 8-bit values."""
+
+F = TypeVar("F", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Ground:
 
     distance: FloatArray
     difference: FloatArray
-    """(h, w, 3) Lab of the pixel less that of the ground."""
+    """(3, h, w) Lab of the pixel less that of the ground."""
     chroma: FloatArray
     """Length of the difference's a and b."""
     noise: float
@@ -61,67 +67,83 @@ def ground_of(picture: Picture, factor: float = 1.0) -> Ground:
     Raises GarmentNotIsolated when the ground is not plain.
     """
     height, width = picture.shape[:2]
-    soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), SOFTEN_PX), np.float32) / np.float32(255.0)
+    soft = cv2.LUT(cv2.GaussianBlur(picture, (0, 0), SOFTEN_PX), UNIT)
     lab = np.asarray(cv2.cvtColor(soft, cv2.COLOR_RGB2LAB), np.float32)
     ring = max(3, round(RING_SHARE * min(height, width)))
     where = np.zeros((height, width), bool)
     where[:ring] = where[-ring:] = True
     where[:, :ring] = where[:, -ring:] = True
-    grid = np.zeros_like(where)
-    grid[::RING_STEP, ::RING_STEP] = True
-    surface, residual = _fit(lab, where & grid, degree=1)
+    sample = np.zeros_like(where)
+    sample[::RING_STEP, ::RING_STEP] = True
+    sample &= where
+    coefficients, residual = _fit(lab, sample, degree=1)
     scale = 1.4826 * float(np.median(residual))
     near = residual < max(3.0, 3 * scale)
     if near.mean() < RING_AGREES or scale > BUSY:
         raise GarmentNotIsolated("The ground is not plain: send a picture of the garment on a plain, even ground.")
-    distance = _distance(lab, surface)
     # the whole ground, not its border only: gradients bend
-    everywhere = np.zeros_like(where)
-    everywhere[::8, ::8] = True
-    sample = everywhere & (distance < max(6.0, 4 * scale)) | (where & grid)
-    surface, residual = _fit(lab, sample, degree=2)
-    border = _distance(lab, surface)[where]
+    coarse = np.s_[::WIDE_STEP, ::WIDE_STEP]
+    surface = _surface(coefficients, (height, width), 1, WIDE_STEP)
+    sample[coarse] |= _distance(*(np.moveaxis(lab[coarse], 2, 0) - surface)) < max(6.0, 4 * scale)
+    coefficients, _ = _fit(lab, sample, degree=2)
+    difference = _surface(coefficients, (height, width), 2)
+    for plane, values in zip(difference, cv2.split(lab), strict=True):
+        np.subtract(values, plane, out=plane)
+    distance = _distance(*difference)
+    border = distance[where]
     spread = float(np.percentile(border[border < max(3.0, 4 * 1.4826 * float(np.median(border)))], 95))
-    difference = lab - surface
     return Ground(
-        distance=_distance(lab, surface),
+        distance=distance,
         difference=difference,
-        chroma=np.hypot(difference[..., 1], difference[..., 2]),
+        chroma=np.asarray(cv2.magnitude(difference[1], difference[2]), np.float32),
         noise=spread,
         threshold=max(THRESHOLD_FLOOR, THRESHOLD_NOISE * spread),
         jpeg_reach=int(np.clip(round(JPEG_REACH * factor), *JPEG_REACHES)),
     )
 
 
-def _distance(lab: FloatArray, surface: FloatArray) -> FloatArray:
-    d = lab - surface
-    result: FloatArray = np.sqrt(d[..., 0] ** 2 + CHROMA_WEIGHT * (d[..., 1] ** 2 + d[..., 2] ** 2))
-    return result
+def _distance(lightness: npt.NDArray[F], a: npt.NDArray[F], b: npt.NDArray[F]) -> npt.NDArray[F]:
+    """Length of differences of colour."""
+    squares = a * a
+    squares += b * b
+    squares *= CHROMA_WEIGHT
+    squares += lightness * lightness
+    return np.sqrt(squares, out=squares)
 
 
-def _basis(x: FloatArray, y: FloatArray, degree: int) -> FloatArray:
-    terms = [x**i * y**j for i in range(degree + 1) for j in range(degree + 1 - i)]
-    return np.stack(terms, -1)
+def _powers(degree: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
 
 
-def _fit(lab: FloatArray, sample: np.ndarray[tuple[int, ...], np.dtype[np.bool_]], degree: int) -> tuple[FloatArray, FloatArray]:
-    """Robust polynomial surface (h, w, 3) through the sampled pixels, and their (n,) distances from it."""
+def _fit(lab: FloatArray, sample: BoolArray, degree: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Coefficients (terms, 3) of a robust polynomial surface through the sampled pixels, and their (n,) distances from it."""
     height, width = lab.shape[:2]
     ys, xs = np.nonzero(sample)
-    values = lab[ys, xs]
-    basis = _basis(((xs / width) * 2 - 1).astype(np.float32), ((ys / height) * 2 - 1).astype(np.float32), degree)
-    start = np.median(values, 0)
-    residual = np.sqrt((((values - start) ** 2) * (1, CHROMA_WEIGHT, CHROMA_WEIGHT)).sum(-1))
-    coefficients = np.zeros((basis.shape[1], 3), np.float32)
+    values = np.ascontiguousarray(lab[ys, xs].T, np.float64)
+    x, y = xs / width * 2 - 1, ys / height * 2 - 1
+    basis = np.stack([x**i * y**j for i, j in _powers(degree)])
+    residual = _distance(*(values - np.median(values, 1, keepdims=True)))
+    coefficients = np.zeros((len(basis), 3))
     for _ in range(FIT_ROUNDS):
         scale = max(0.7, 1.4826 * float(np.median(residual)))
-        weight = 1.0 / (1.0 + (residual / (2 * scale)) ** 2) ** 2
-        weighted = basis * weight[:, None]
-        coefficients = np.linalg.solve(weighted.T @ basis + 1e-3 * np.eye(basis.shape[1]), weighted.T @ values).astype(np.float32)
-        residual = np.sqrt((((values - basis @ coefficients) ** 2) * (1, CHROMA_WEIGHT, CHROMA_WEIGHT)).sum(-1))
-    gx, gy = (np.linspace(-1, 1, SURFACE_PX, dtype=np.float32) for _ in range(2))
-    coarse = _basis(*np.meshgrid(gx, gy), degree) @ coefficients
-    # the ends of the coarse grid are the picture's ends
-    columns, rows = (np.linspace(0, SURFACE_PX - 1, n, dtype=np.float32) for n in (width, height))
-    surface = np.asarray(cv2.remap(coarse, *np.meshgrid(columns, rows), cv2.INTER_LINEAR), np.float32)
-    return surface, residual.astype(np.float32)
+        weighted = basis / (1.0 + (residual / (2 * scale)) ** 2) ** 2
+        coefficients = np.linalg.solve(product(weighted, basis.T) + 1e-3 * np.eye(len(basis)), product(weighted, values.T))
+        residual = _distance(*(values - product(coefficients.T, basis)))
+    return coefficients, residual
+
+
+def _surface(coefficients: npt.NDArray[np.float64], shape: tuple[int, int], degree: int, step: int = 1) -> FloatArray:
+    """(3, h, w) a polynomial of x and y in a picture of `shape`, at every `step`th pixel."""
+    across, down = (np.linspace(-1, 1, n)[::step] for n in (shape[1], shape[0]))
+    of_x = np.zeros((degree + 1, 3, len(down), 1))
+    for (i, j), terms in zip(_powers(degree), coefficients, strict=True):
+        of_x[i] += (terms[:, None] * down**j)[..., None]
+    rows, x = of_x.astype(np.float32), across.astype(np.float32)
+    surface = np.empty((3, len(down), len(x)), np.float32)
+    for k, plane in enumerate(surface):
+        np.multiply(rows[degree, k], x, out=plane)
+        for i in range(degree - 1, 0, -1):
+            plane += rows[i, k]
+            plane *= x
+        plane += rows[0, k]
+    return surface

@@ -41,7 +41,8 @@ LEAST_EDGE: Final = 0.05
 LEAST_ALPHA: Final = 0.34
 """Lace stays part of the garment's mask."""
 
-
+COARSE: Final = 2
+"""The garment's main colour is read off every so many rows and columns."""
 UNMIXED: Final = 0.15
 """Lace that lets through so much is wholly of the thread's colour."""
 
@@ -56,20 +57,33 @@ class Lace:
 
 def find_lace(picture: Picture, mask: BoolArray, ground: Ground) -> Lace | None:
     """The lace of the garment `mask` (h, w) of `picture` (h, w, 3), or None."""
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    if not columns.size:
+        return None
+    window = max(5, round(WINDOW * len(columns))) | 1
+    margin = window + FINE_PX
+    part = np.s_[max(0, int(rows[0]) - margin) : int(rows[-1]) + margin, max(0, int(columns[0]) - margin) : int(columns[-1]) + margin]
+    found = _within(picture[part], np.ascontiguousarray(mask[part]), ground.difference[:, *part], len(columns), window)
+    if found is None:
+        return None
+    alpha = np.ones(mask.shape, np.float32)
+    alpha[part] = found.alpha
+    return Lace(alpha, found.thread)
+
+
+def _within(picture: Picture, mask: BoolArray, difference: FloatArray, width: int, window: int) -> Lace | None:
+    """`find_lace` in the box of the garment, `width` px wide; `difference` (3, h, w) from the ground, `window` px."""
     core = eroded(mask, disk(13))
-    if not core.any():
+    some = np.s_[::COARSE, ::COARSE]
+    few, seen_core = difference[:, *some], core[some]
+    if not seen_core.any():
         return None
-    difference = ground.difference
-    main = np.median(difference[core], 0)
-    plain = np.linalg.norm(difference - main, axis=-1) < PLAIN
+    main = np.array([np.median(plane[seen_core]) for plane in few], np.float32)
     length = float(np.linalg.norm(main))
-    if plain[core].mean() < PLAIN_SHARE or length < STANDS_OUT:
+    if length < STANDS_OUT or (_length(few - main[:, None, None])[seen_core] < PLAIN).mean() < PLAIN_SHARE:
         return None
-    share = np.asarray((difference @ main) / length**2, np.float32)
-    off = np.linalg.norm(difference - share[..., None] * main, axis=-1)
-    columns = np.flatnonzero(mask.any(0))
-    width = len(columns)
-    window = max(5, round(WINDOW * width)) | 1
+    share = np.einsum("k,khw->hw", main / np.float32(length**2), difference)
+    off = _length(difference - main[:, None, None] * share)
     inner = eroded(mask, disk(5))
     weight = np.maximum(local_mean(inner.astype(np.float32), window), 1e-3)
     mixed = inner & (share < OPEN_SHARE) & (off < OFF_LINE)
@@ -87,7 +101,7 @@ def find_lace(picture: Picture, mask: BoolArray, ground: Ground) -> Lace | None:
         seen = piece & inner
         if stats[i, cv2.CC_STAT_AREA] < LEAST_AREA * mask.sum() or (piece & rim).sum() < 2 * LEAST_EDGE * width or not seen.any():
             continue
-        if fine[seen].mean() > LIVELY and (difference[..., 0][seen] * np.sign(main[0]) > -2.0).mean() > NOT_BRIGHTER:
+        if fine[seen].mean() > LIVELY and (difference[0][seen] * np.sign(main[0]) > -2.0).mean() > NOT_BRIGHTER:
             found |= piece
     if not found.any():
         return None
@@ -96,8 +110,15 @@ def find_lace(picture: Picture, mask: BoolArray, ground: Ground) -> Lace | None:
     found = closed(np.isin(labels, np.setdiff1d(labels[found], 0)), disk(window // 2)) & mask
     soft = blurred(found.astype(np.float32), window / 6)
     alpha = 1 - soft * (1 - np.clip(share, LEAST_ALPHA, 1))
+    plain = _length(difference - main[:, None, None]) < PLAIN
     colour = np.median(picture[core & plain], 0)
     return Lace(np.asarray(alpha, np.float32), (int(colour[0]), int(colour[1]), int(colour[2])))
+
+
+def _length(planes: FloatArray) -> FloatArray:
+    """(3, h, w) -> (h, w)."""
+    length: FloatArray = np.sqrt(np.einsum("khw,khw->hw", planes, planes))
+    return length
 
 
 def thread_coloured(picture: Picture, lace: FloatArray, thread: tuple[int, int, int]) -> Picture:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from models.garment.bits import BitMask
 from models.types import BoolArray, FloatArray
@@ -66,8 +67,16 @@ def _reach(kernel: Kernel) -> int:
 
 def components(mask: BoolArray) -> tuple[int, Labels, Labels]:
     """Number of labels (0 is what is not in `mask`), the (h, w) labels and OpenCV's (n, 5) stats: x, y, width, height, area."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
-    return count, np.asarray(labels, np.int32), np.asarray(stats, np.int32)
+    labels = np.zeros(mask.shape, np.int32)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return 1, labels, np.array([[0, 0, mask.shape[1], mask.shape[0], mask.size]], np.int32)
+    part = np.s_[y : y + height, x : x + width]
+    count, inside, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask.view(np.uint8)[part], 8, cv2.CV_32S, cv2.CCL_BBDT)
+    labels[part] = inside
+    stats = np.asarray(stats, np.int32)
+    stats[:, :2] += (x, y)
+    return count, labels, stats
 
 
 def reachable_from_border(free: BoolArray, *, diagonally: bool = False) -> BoolArray:
@@ -125,3 +134,14 @@ def runs_at(mask: BoolArray, column: int) -> Indices:
     right = np.pad(~mask[:, column:], ((0, 0), (0, 1)), constant_values=True).argmax(1)
     left = np.pad(~mask[:, column::-1], ((0, 0), (0, 1)), constant_values=True).argmax(1)
     return np.where(mask[:, column], left + right - 1, 0)
+
+
+F = TypeVar("F", np.float32, np.float64)
+
+
+def product(a: npt.NDArray[F], b: npt.NDArray[F]) -> npt.NDArray[F]:
+    """Matrix product by torch, which uses as many threads as the engine allows: NumPy's own starts one on each core, and on a busy
+    machine they wait for each other far longer than the product takes.
+    """
+    result: npt.NDArray[F] = (torch.from_numpy(a) @ torch.from_numpy(b)).numpy()
+    return result
