@@ -97,7 +97,7 @@ def _best_axis(small: FloatArray, middle: tuple[float, float], tilt_deg: float) 
     # a row convolved with itself holds at 2 x its overlap with its mirror image about x: all rows at once are one matrix product,
     # summed along its diagonals
     diagonals = np.zeros((width, 2 * width + 1), np.float32)
-    diagonals[:, :width] = product(turned.T, turned)
+    diagonals[:, :width] = product(np.asarray(turned, np.float32).T, np.asarray(turned, np.float32))
     overlap = diagonals.ravel()[: 2 * width * width].reshape(width, 2 * width).sum(0)
     k = int(overlap.argmax())
     before, at, after = overlap[k - 1], overlap[k], overlap[(k + 1) % (2 * width)]

@@ -55,8 +55,9 @@ class BitMask:
         for away in range(middle, -1, -1):
             while reach < reaches[middle - away]:
                 # a run cut off by the border must still meet itself when it is moved
-                step = min(reaches[middle - away] - reach, reach + 1)
-                run = (run | _later(run, step) | _earlier(run, step)) & self._inside
+                step = min(reaches[middle - away] - reach, reach + 1, WORD - 1)
+                run = _lengthened(run, step)
+                run &= self._inside
                 reach += step
             if away:
                 np.bitwise_or(result[away:], run[:-away], out=result[away:])
@@ -66,23 +67,13 @@ class BitMask:
         return result
 
 
-def _later(words: Words, bits: int) -> Words:
-    """All pixels moved right by `bits`."""
+def _lengthened(words: Words, bits: int) -> Words:
+    """All runs by `bits` (1 to 63) to both sides; what leaves a row on one side comes into its neighbour's on the other."""
     flat = words.reshape(-1)
-    whole, part = divmod(bits, WORD)
-    moved = np.zeros_like(flat)
-    moved[whole:] = flat[: len(flat) - whole] << np.uint64(part)
-    if part:
-        moved[whole + 1 :] |= flat[: len(flat) - whole - 1] >> np.uint64(WORD - part)
-    return moved.reshape(words.shape)
-
-
-def _earlier(words: Words, bits: int) -> Words:
-    """All pixels moved left by `bits`."""
-    flat = words.reshape(-1)
-    whole, part = divmod(bits, WORD)
-    moved = np.zeros_like(flat)
-    moved[: len(flat) - whole] = flat[whole:] >> np.uint64(part)
-    if part:
-        moved[: len(flat) - whole - 1] |= flat[whole + 1 :] << np.uint64(WORD - part)
-    return moved.reshape(words.shape)
+    by, rest = np.uint64(bits), np.uint64(WORD - bits)
+    result = flat << by
+    result[1:] |= flat[:-1] >> rest
+    result |= flat
+    result |= flat >> by
+    result[:-1] |= flat[1:] << rest
+    return result.reshape(words.shape)

@@ -108,7 +108,8 @@ def _distance(lightness: npt.NDArray[F], a: npt.NDArray[F], b: npt.NDArray[F]) -
     squares += b * b
     squares *= CHROMA_WEIGHT
     squares += lightness * lightness
-    return np.sqrt(squares, out=squares)
+    result: npt.NDArray[F] = np.sqrt(squares, out=squares)
+    return result
 
 
 def _powers(degree: int) -> list[tuple[int, int]]:
@@ -122,12 +123,13 @@ def _fit(lab: FloatArray, sample: BoolArray, degree: int) -> tuple[npt.NDArray[n
     values = np.ascontiguousarray(lab[ys, xs].T, np.float64)
     x, y = xs / width * 2 - 1, ys / height * 2 - 1
     basis = np.stack([x**i * y**j for i, j in _powers(degree)])
-    residual = _distance(*(values - np.median(values, 1, keepdims=True)))
-    coefficients = np.zeros((len(basis), 3))
+    residual: npt.NDArray[np.float64] = _distance(*(values - np.median(values, 1, keepdims=True)))
+    coefficients: npt.NDArray[np.float64] = np.zeros((len(basis), 3))
     for _ in range(FIT_ROUNDS):
         scale = max(0.7, 1.4826 * float(np.median(residual)))
         weighted = basis / (1.0 + (residual / (2 * scale)) ** 2) ** 2
-        coefficients = np.linalg.solve(product(weighted, basis.T) + 1e-3 * np.eye(len(basis)), product(weighted, values.T))
+        normal, right = product(weighted, basis.T) + 1e-3 * np.eye(len(basis)), product(weighted, values.T)
+        coefficients = np.asarray(np.linalg.solve(normal, right), np.float64)
         residual = _distance(*(values - product(coefficients.T, basis)))
     return coefficients, residual
 
@@ -140,7 +142,8 @@ def _surface(coefficients: npt.NDArray[np.float64], shape: tuple[int, int], degr
         of_x[i] += (terms[:, None] * down**j)[..., None]
     rows, x = of_x.astype(np.float32), across.astype(np.float32)
     surface = np.empty((3, len(down), len(x)), np.float32)
-    for k, plane in enumerate(surface):
+    for k in range(3):
+        plane = surface[k]
         np.multiply(rows[degree, k], x, out=plane)
         for i in range(degree - 1, 0, -1):
             plane += rows[i, k]

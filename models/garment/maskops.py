@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from models.garment.bits import BitMask
-from models.types import BoolArray, FloatArray
+from models.types import BoolArray, FloatArray, Picture
 
 Kernel = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -67,14 +67,13 @@ def _reach(kernel: Kernel) -> int:
 
 def components(mask: BoolArray) -> tuple[int, Labels, Labels]:
     """Number of labels (0 is what is not in `mask`), the (h, w) labels and OpenCV's (n, 5) stats: x, y, width, height, area."""
-    labels = np.zeros(mask.shape, np.int32)
+    labels: Labels = np.zeros(mask.shape, np.int32)
     x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         return 1, labels, np.array([[0, 0, mask.shape[1], mask.shape[0], mask.size]], np.int32)
     part = np.s_[y : y + height, x : x + width]
-    count, inside, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask.view(np.uint8)[part], 8, cv2.CV_32S, cv2.CCL_BBDT)
-    labels[part] = inside
-    stats = np.asarray(stats, np.int32)
+    count, labels[part], found, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask.view(np.uint8)[part], 8, cv2.CV_32S, cv2.CCL_BBDT)
+    stats: Labels = np.asarray(found, np.int32)
     stats[:, :2] += (x, y)
     return count, labels, stats
 
@@ -134,6 +133,18 @@ def runs_at(mask: BoolArray, column: int) -> Indices:
     right = np.pad(~mask[:, column:], ((0, 0), (0, 1)), constant_values=True).argmax(1)
     left = np.pad(~mask[:, column::-1], ((0, 0), (0, 1)), constant_values=True).argmax(1)
     return np.where(mask[:, column], left + right - 1, 0)
+
+
+CONTRAST: Final = np.arange(256, dtype=np.float32)[None, :, None].repeat(3, 2)
+CONTRAST[..., 0] = 55 * np.log(CONTRAST[..., 0] + 14)
+"""8-bit Lab with lightness on a logarithmic scale: an edge in a black garment counts as one in a white garment."""
+
+
+def contrast_lab(picture: Picture, radius: float, part: tuple[slice, slice] = np.s_[:, :]) -> FloatArray:
+    """`CONTRAST` of `picture` (h, w, 3), blurred by `radius` px, in `part` of it; 0 elsewhere."""
+    result = np.zeros(picture.shape, np.float32)
+    result[part] = blurred(np.asarray(cv2.LUT(cv2.cvtColor(picture[part], cv2.COLOR_RGB2LAB), CONTRAST), np.float32), radius)
+    return result
 
 
 F = TypeVar("F", np.float32, np.float64)

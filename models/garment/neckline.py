@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.garment.maskops import blurred, components, disk, distance_to, opened
+from models.garment.maskops import blurred, components, contrast_lab, disk, distance_to, opened
 from models.garment.neckshape import (
     ANGLES,
     LABEL_ANGLE,
@@ -53,6 +53,9 @@ STRAY_COST: Final = 4.0
 LABEL_DEPTH: Final = 0.5
 BARE_ANGLE: Final = 1.5
 """Necklines deeper than this many neck widths lie below any label: their edge is followed up to this angle."""
+BLUR: Final = 0.012
+SAMPLED: Final = RADIUS_RANGE[1] + max(FLAT_SHIFTS) + 8 * BLUR
+"""Neck widths by which the picture is blurred, and so far from the neck's middle that it is looked at."""
 NARROWEST: Final = 0.10
 """Necks narrower than this share of the torso have no neckline to find."""
 ASSUMED_DIP: Final = 0.14
@@ -100,7 +103,10 @@ def find_neckline(picture: Picture, mask: BoolArray, neck: FloatArray, collar: F
     centre = np.asarray(ends.mean(0), np.float32)
     dip = max(0.0, (_top_at(mask, float(centre[0])) - float(centre[1])) / width)
     flat = collar is None and dip < FLAT_DIP
-    centre, sides, shape = _look(_contrast_lab(picture, width), mask, centre, width, dip, standing=collar is not None, flat=flat)
+    x, y, reach = float(centre[0]), float(centre[1]), SAMPLED * width
+    part = np.s_[max(0, int(y - reach)) : int(y + reach), max(0, int(x - reach)) : int(x + reach)]
+    lab = contrast_lab(picture, max(1.0, BLUR * width), part)
+    centre, sides, shape = _look(lab, mask, centre, width, dip, standing=collar is not None, flat=flat)
     if shape is None:
         if collar is not None or dip > ASSUMED_DIP:
             return Neckline(_outline_between(mask, neck, ends), np.zeros((0, 2), np.float32), neck, 0.0)
@@ -144,7 +150,7 @@ def _overlooked(picture: Picture, mask: BoolArray, above: BoolArray, width: floa
     inside, front = mask & above, mask & ~above
     if not inside.any() or not front.any():
         return np.zeros(mask.shape, np.float32)
-    lab = _contrast_lab(picture, 0.0)
+    lab = contrast_lab(picture, 1.0)
     away, depth = distance_to(inside), distance_to(~above)
     near = inside & (depth > SLIVER[0] * width) & (depth < SLIVER[2] * width)
     beyond = front & (away > SLIVER[1] * width) & (away < SLIVER[2] * width)
@@ -189,13 +195,6 @@ def _placed(radius: FloatArray, centre: FloatArray, sign: int) -> FloatArray:
     return np.asarray(centre + np.stack([sign * np.cos(theta) * radius, np.sin(theta) * radius], -1), np.float32)
 
 
-def _contrast_lab(picture: Picture, width: float) -> FloatArray:
-    """8-bit Lab with lightness on a logarithmic scale: an edge in a black garment counts as one in a white garment."""
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    lab[..., 0] = 55 * np.log(lab[..., 0] + 14)
-    return np.asarray(cv2.GaussianBlur(lab, (0, 0), max(1.0, 0.012 * width)), np.float32)
-
-
 def _edges(lab: FloatArray, mask: BoolArray, centre: FloatArray, sign: int, width: float) -> Edges:
     theta, radius = angles(), radii() * width
     x = (centre[0] + sign * np.cos(theta)[:, None] * radius).astype(np.float32)
@@ -204,13 +203,13 @@ def _edges(lab: FloatArray, mask: BoolArray, centre: FloatArray, sign: int, widt
     inside = cv2.remap(mask.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
     # mean of the next few samples outwards less that of the last few: about a fiftieth of the neck's width each
     reach = max(2, round(0.02 * RADII / (RADIUS_RANGE[1] - RADIUS_RANGE[0])))
-    total = np.cumsum(np.pad(values, ((0, 0), (1, 0), (0, 0))), 1)
-    beyond, change = np.zeros_like(values), np.zeros_like(values)
-    beyond[:, reach:-reach] = (total[:, 2 * reach + 1 :] - total[:, reach + 1 : -reach]) / reach
-    change[:, reach:-reach] = beyond[:, reach:-reach] - (total[:, reach : -reach - 1] - total[:, : -2 * reach - 1]) / reach
+    total = np.cumsum(np.pad(np.moveaxis(values, 2, 0), ((0, 0), (0, 0), (1, 0))), 2)
+    beyond, change = np.zeros((3, ANGLES, RADII), np.float32), np.zeros((3, ANGLES, RADII), np.float32)
+    beyond[..., reach:-reach] = (total[..., 2 * reach + 1 :] - total[..., reach + 1 : -reach]) / reach
+    change[..., reach:-reach] = beyond[..., reach:-reach] - (total[..., reach : -reach - 1] - total[..., : -2 * reach - 1]) / reach
     ok = cv2.erode(np.asarray(inside, np.uint8), np.ones((1, 2 * reach + 3), np.uint8)) > 0
-    light = np.where(change[..., 0] > 0, change[..., 0], -DARKER_WEIGHT * change[..., 0])
-    size = np.minimum(np.hypot(light, COLOUR_WEIGHT * np.hypot(change[..., 1], change[..., 2])), EDGE_CAP)
+    light = np.where(change[0] > 0, change[0], -DARKER_WEIGHT * change[0])
+    size = np.minimum(np.hypot(light, COLOUR_WEIGHT * np.hypot(change[1], change[2])), EDGE_CAP)
     strength = np.where(ok, size / (1 + size / EDGE_STRONG), 0.0)
     strength[theta > LABEL_ANGLE] *= LABEL_WEIGHT
     return Edges(change, beyond, strength.astype(np.float32))
@@ -244,13 +243,15 @@ def _best_path(worth: FloatArray) -> npt.NDArray[np.intp]:
     origin = np.zeros((n, m), np.intp)
     total[0] = worth[0]
     index, jumps = np.arange(m), np.arange(-STEPS, STEPS + 1)
-    costs = STEP_COST * np.abs(jumps) ** 1.5
+    costs = (STEP_COST * np.abs(jumps) ** 1.5)[:, None]
+    padded = np.full(m + 2 * STEPS, -1e9, np.float32)
+    before = np.lib.stride_tricks.sliding_window_view(padded, m)
     for t in range(1, n):
-        padded = np.pad(total[t - 1], STEPS, constant_values=-1e9)
-        options = np.stack([padded[STEPS + j : STEPS + j + m] - c for j, c in zip(jumps, costs, strict=True)])
+        padded[STEPS:-STEPS] = total[t - 1]
+        options = before - costs
         choice = options.argmax(0)
         total[t] = options[choice, index] + worth[t]
-        origin[t] = np.clip(index + jumps[choice], 0, m - 1)
+        origin[t] = index + jumps[choice]
     path = np.zeros(n, np.intp)
     path[-1] = int(total[-1].argmax())
     for t in range(n - 1, 0, -1):

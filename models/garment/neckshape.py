@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from models.garment.maskops import product
 from models.types import BoolArray, FloatArray
 
 ANGLES: Final = 64
@@ -76,9 +77,9 @@ class Edges:
     """One side of a neck, sampled at `ANGLES` times `RADII` places; "outwards" is away from the neck's middle."""
 
     change: FloatArray
-    """(angles, radii, 3) change of Lab outwards."""
+    """(3, angles, radii) change of Lab outwards."""
     beyond: FloatArray
-    """(angles, radii, 3) Lab just outside."""
+    """(3, angles, radii) Lab just outside."""
     strength: FloatArray
     """(angles, radii) how strong an edge of the front that is."""
 
@@ -171,8 +172,8 @@ class _Table:
     depth: FloatArray
     power: FloatArray
     """(shapes,) each."""
-    index: npt.NDArray[np.int16]
-    """(shapes, angles) index into the radii."""
+    index: npt.NDArray[np.intp]
+    """(shapes, angles) place in maps of (angles, radii), one row of radii after another."""
 
 
 @lru_cache(maxsize=1)
@@ -184,7 +185,8 @@ def _table() -> _Table:
     c, s = np.cos(theta)[None] / across[:, None], np.sin(theta)[None] / depth[:, None]
     r = (c**p + s**p) ** (-1 / p)
     step = (RADIUS_RANGE[1] - RADIUS_RANGE[0]) / (RADII - 1)
-    return _Table(across, depth, power, np.clip(np.round((r - RADIUS_RANGE[0]) / step), 1, RADII - 2).astype(np.int16))
+    index = np.clip(np.round((r - RADIUS_RANGE[0]) / step), 1, RADII - 2).astype(np.intp)
+    return _Table(across, depth, power, index + RADII * np.arange(ANGLES))
 
 
 def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.intp], unlike: float) -> list[Shape]:
@@ -192,10 +194,9 @@ def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.int
     common = common_strength(sides)
     # a curve need not be met exactly
     wide = np.maximum(common, np.maximum(np.roll(common, 1, 1), np.roll(common, -1, 1)))
-    rows = np.arange(ANGLES)[None]
-    along = wide[rows, table.index[tried]]
+    along = wide.ravel().take(table.index[tried])
     weight = np.where(angles() > LABEL_ANGLE, LABEL_WEIGHT, 1.0).astype(np.float32)
-    cover = ((along > EDGE_WEAK * weight) * weight).sum(1) / weight.sum()
+    cover = product((along > EDGE_WEAK * weight).astype(np.float32), weight) / weight.sum()
     strong = along.mean(1) * np.interp(table.depth[tried], USUAL_DEPTH, [1.0, 0.33]) * (cover > LEAST_COVER)
     if not tried.size or _unlike(sides, table.index[tried[:: max(1, len(tried) // KEPT)]]) > unlike:
         return []
@@ -204,12 +205,12 @@ def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.int
     if not best.size:
         return []
     index = table.index[tried[best]]
-    change = ((sides[0].change + sides[1].change) / 2)[rows, index]
-    beyond = ((sides[0].beyond + sides[1].beyond) / 2)[rows, index]
-    size = np.linalg.norm(np.median(change, 1), axis=1)
+    change = _along((sides[0].change + sides[1].change) / 2, index)
+    beyond = _along((sides[0].beyond + sides[1].beyond) / 2, index)
+    size = _length(_median(change))
     coherence = size / (_spread(change) + size + 1)
     # the front is of one colour along its edge even where the inside is not: a collar before a striped back
-    changing = np.linalg.norm(change, axis=2).mean(1)
+    changing = _length(change).mean(1)
     coherence = np.maximum(coherence, ONE_SIDED * changing / (_spread(beyond) + changing + 1))
     score = strong[best] * np.clip(2 * coherence - 0.2, 0.1, 1.0)
     good: BoolArray = (score >= LEAST_SCORE) & (coherence > LEAST_COHERENCE)
@@ -218,12 +219,28 @@ def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.int
     return [Shape(float(a), float(d), float(p), float(v), even=float(e)) for a, d, p, v, e in values]
 
 
-def _unlike(sides: tuple[Edges, Edges], index: npt.NDArray[np.int16]) -> float:
+def _unlike(sides: tuple[Edges, Edges], index: npt.NDArray[np.intp]) -> float:
     """How differently, 8-bit Lab, left and right change along most of the curves `index` (curves, angles)."""
-    difference = (sides[0].change - sides[1].change)[np.arange(ANGLES)[None], index]
-    return float(np.median(np.median(np.linalg.norm(difference, axis=2), axis=1)))
+    return float(np.median(_median(_length(_along(sides[0].change - sides[1].change, index)))))
+
+
+def _along(values: FloatArray, index: npt.NDArray[np.intp]) -> FloatArray:
+    """(3, curves, angles) of `values` (3, angles, radii) along the curves `index` (curves, angles)."""
+    return np.stack([plane.ravel().take(index) for plane in values])
+
+
+def _length(planes: FloatArray) -> FloatArray:
+    """(3, ...) -> (...)."""
+    length: FloatArray = np.sqrt(planes[0] ** 2 + planes[1] ** 2 + planes[2] ** 2)
+    return length
+
+
+def _median(values: FloatArray) -> FloatArray:
+    """(...) median of `values` (..., angles); sorting short rows takes a third of the time of NumPy's selection."""
+    ordered, middle = np.sort(values, -1), values.shape[-1] // 2
+    return np.asarray((ordered[..., middle - 1] + ordered[..., middle]) / 2, np.float32)
 
 
 def _spread(values: FloatArray) -> FloatArray:
-    """(curves,) median distance of `values` (curves, angles, 3) from their median along each curve."""
-    return np.asarray(np.median(np.linalg.norm(values - np.median(values, 1)[:, None], axis=2), axis=1), np.float32)
+    """(curves,) median distance of `values` (3, curves, angles) from their median along each curve."""
+    return _median(_length(values - _median(values)[..., None]))

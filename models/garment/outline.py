@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 
 from models.garment.maskops import blurred, box, closed, components, dilated, disk, distance_to, fill_holes, reachable_by
@@ -35,6 +36,8 @@ FAINT: Final = (0.7, 1.6)
 """How much further from the ground the inner side is, Lab units, where an outline is wholly faint and wholly clear."""
 FAR: Final = 10.0
 """Distances from the ground beyond this count the same."""
+FRINGE: Final = 32
+"""px round the garment within which its outline and what is blurred to find it lie."""
 EDGE_PX: Final = 1.6
 """Width of the antialiased edge."""
 
@@ -100,7 +103,15 @@ def framed(stands_off: BoolArray, piece: BoolArray, around: tuple[int, int, int,
 
 def antialias(mask: BoolArray, distance: FloatArray, noise: float) -> FloatArray:
     """(h, w) 0..1: a smooth outline at sub-pixel position, smoother where `distance` from the ground changes little across it."""
-    hard = mask.astype(np.float32)
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    part = np.s_[max(0, y - FRINGE) : y + height + FRINGE, max(0, x - FRINGE) : x + width + FRINGE]
+    result = np.zeros(mask.shape, np.float32)
+    if width:
+        result[part] = _antialiased(mask[part].astype(np.float32), distance[part], noise)
+    return result
+
+
+def _antialiased(hard: FloatArray, distance: FloatArray, noise: float) -> FloatArray:
     share = blurred(hard, SIDES)
     near = np.minimum(distance, FAR)
     inside = blurred(near * hard, SIDES)

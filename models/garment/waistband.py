@@ -13,7 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.garment.maskops import blurred
+from models.garment.maskops import blurred, contrast_lab
 from models.types import BoolArray, FloatArray, Picture
 
 COLUMNS: Final = 121
@@ -24,6 +24,8 @@ BELOW: Final = 0.26
 DIPS: Final = np.arange(-0.01, 0.2, 0.005)
 POWERS: Final = (1.6, 2.0, 2.5, 3.2)
 """The edge hangs by a dip (waist widths) times 1 - |x| ** power, x from -1 at one corner to 1 at the other."""
+BLUR: Final = 0.003
+"""Waist widths by which the picture is blurred."""
 REACH: Final = 0.012
 """Waist widths over which lightness is averaged on both sides of the edge."""
 SHADE: Final = 2.5
@@ -62,7 +64,9 @@ def find_waistband(picture: Picture, mask: BoolArray, corners: FloatArray) -> Wa
     x = corners[0, 0] + share * (corners[1, 0] - corners[0, 0])
     chord = corners[0, 1] + share * (corners[1, 1] - corners[0, 1])
     top = _tops(mask, x, chord, width)
-    lab = _contrast_lab(picture, width)
+    radius = max(0.8, BLUR * width)
+    rows = np.s_[max(0, int(chord.min() - ABOVE * width - 8 * radius)) : int(chord.max() + BELOW * width + 8 * radius)]
+    lab = contrast_lab(picture, radius, np.s_[rows, :])
     offsets = np.linspace(-ABOVE, BELOW, DEPTHS, dtype=np.float32) * width
     ys = chord[None] + offsets[:, None]
     strip = np.asarray(cv2.remap(lab, np.broadcast_to(x, ys.shape).astype(np.float32), ys.astype(np.float32), cv2.INTER_LINEAR), np.float32)
@@ -125,12 +129,6 @@ def _tops(mask: BoolArray, x: FloatArray, chord: FloatArray, width: float) -> Fl
     first = max(0, int(chord.min() - ABOVE * width))
     block = mask[first : int(chord.max() + BELOW * width) + 2, columns]
     return np.where(block.any(0), first + block.argmax(0), chord).astype(np.float32)
-
-
-def _contrast_lab(picture: Picture, width: float) -> FloatArray:
-    lab = cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32)
-    lab[..., 0] = 55 * np.log(lab[..., 0] + 14)
-    return blurred(np.asarray(lab, np.float32), max(0.8, 0.003 * width))
 
 
 def _best_curve(
