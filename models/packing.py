@@ -37,7 +37,11 @@ class PackingError(ValueError):
 
 def eight_bit(values: FloatArray) -> FloatArray:
     """0..1 rounded to whole 255ths, float32: what `pack` stores in a byte each."""
-    return np.asarray(np.rint(np.clip(values, 0, 1) * LEVELS).astype(np.float32) / LEVELS, np.float32)
+    levels = values * LEVELS  # one copy, and then in place
+    np.rint(levels, out=levels)
+    np.clip(levels, 0, LEVELS, out=levels)
+    levels /= LEVELS
+    return levels
 
 
 class Packer:
