@@ -156,8 +156,13 @@ def _pairs(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
 def terms(planes: Tensor) -> Tensor:
     """Features (B, D, h, w) -> (B, D(D+1)/2 + D, P): the products and features of which every Gaussian's exponent is a weighted sum."""
     flat = planes.flatten(2)
-    rows, columns = _pairs(flat.shape[1], flat.device)
-    return torch.cat((flat[:, rows] * flat[:, columns], flat), 1)
+    size, start = flat.shape[1], 0
+    out = flat.new_empty((flat.shape[0], size * (size + 3) // 2, flat.shape[2]))
+    for row in range(size):  # in the order of `_pairs`
+        torch.mul(flat[:, row:], flat[:, row : row + 1], out=out[:, start : start + size - row])
+        start += size - row
+    out[:, start:] = flat
+    return out
 
 
 def log_likelihood(pixel_terms: Tensor, mixture: Mixture, floor: float, narrowed: float = 0.0) -> Tensor:

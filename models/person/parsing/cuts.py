@@ -15,7 +15,7 @@ from torch import Tensor
 from models.person.parsing.anatomy import Anatomy, Limb
 from models.person.parsing.colour import kmeans, systematic_sample
 from models.person.parsing.fields import LIGHTNESS_WEIGHT, deviation
-from models.person.parsing.kernels import blur
+from models.person.parsing.kernels import best_label, blur
 
 CODES = 14
 """Words of the trunk's colour vocabulary."""
@@ -99,7 +99,7 @@ def find_waist(words: Tensor, anatomy: Anatomy, trunk: Tensor) -> Waist:
     total = flat.sum(1)
     lightness, words = words[:, 0] / LIGHTNESS_WEIGHT, words.flatten(2)
     centres = kmeans(systematic_sample(words.mT.contiguous(), flat[:, None])[:, 0], CODES)[0]
-    code = torch.baddbmm(centres.square().sum(2, keepdim=True), centres, words, alpha=-2).argmin(1)
+    code = best_label(torch.baddbmm(centres.square().sum(2, keepdim=True), centres, words, beta=-1, alpha=2).transpose(0, 1)).long()
     row = ((TRUNK_TOP - anatomy.along) / (TRUNK_TOP - TRUNK_BOTTOM) * BINS).long().clamp(0, BINS - 1).flatten(1)
     counts = _histogram(row * CODES + code, flat[:, None], BINS * CODES).view(-1, BINS, CODES)
     above = counts.cumsum(1)[:, :-1]

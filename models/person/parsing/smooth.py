@@ -34,22 +34,30 @@ def mean_field(probabilities: Tensor, features: Tensor) -> Tensor:
     height, width = features.shape[-2:]
     stride = width + REACH_PX
     first, count = (REACH_PX + 1) * stride, height * stride
-    offsets = (*OFFSETS, *((-dy, -dx) for dy, dx in OFFSETS))
-    starts = [first + dy * stride + dx for dy, dx in offsets]
+    steps = [dy * stride + dx for dy, dx in OFFSETS]
+    starts = [first + step for step in (*steps, *(-step for step in steps))]
     ribbon = _ribbon(features, OUTSIDE)
-    here = ribbon.narrow(2, first, count)
-    agreement = torch.stack([(here - ribbon.narrow(2, start, count)).square_().sum(1) for start in starts], 1)
-    nearness = torch.tensor([1 / (1 + NEARNESS * math.hypot(dy, dx)) for dy, dx in offsets], device=features.device)
-    agreement.mul_(-0.5 / PAIR_SIGMA**2).exp_().mul_(nearness[:, None])
-    agreement *= PAIR_WEIGHT / (agreement.sum(1, keepdim=True) + 1e-3)
-    weights = agreement.split(1, 1)
+    # how alike each pixel is to the neighbours of one half; from there it is the same pairs that are seen by the other half
+    length = ribbon.shape[2]
+    alike = features.new_zeros((features.shape[0], len(steps), length))
+    for k, step in enumerate(steps):
+        alike[:, k, : length - step] = (ribbon[..., : length - step] - ribbon[..., step:]).square_().sum(1)
+    nearness = torch.tensor([1 / (1 + NEARNESS * math.hypot(dy, dx)) for dy, dx in OFFSETS], device=features.device)
+    alike.mul_(-0.5 / PAIR_SIGMA**2).exp_().mul_(nearness[:, None])
+    weights = [plane.narrow(2, first, count) for plane in alike.split(1, 1)]
+    weights += [alike[:, k, None].narrow(2, first - step, count) for k, step in enumerate(steps)]
+    total = torch.full_like(weights[0], 1e-3)
+    for weight in weights:
+        total += weight
+    gain = PAIR_WEIGHT / total
     belief = probabilities
     unary = nnf.pad(probabilities.clamp_min(1e-6).log(), (0, REACH_PX)).flatten(2)
     for _ in range(ROUNDS):
         ribbon = _ribbon(belief, 0.0)
-        message = unary.clone()
+        heard = torch.zeros_like(unary)
         for weight, start in zip(weights, starts, strict=True):
-            message.addcmul_(weight, ribbon.narrow(2, start, count))
+            heard.addcmul_(weight, ribbon.narrow(2, start, count))
+        message = torch.addcmul(unary, heard, gain)
         belief = torch.softmax(message.unflatten(2, (height, stride))[..., :width], 1)
     return belief
 
