@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.garment.bits import BitMask
+from models.bits import BitMask
 from models.types import BoolArray, FloatArray, Picture
 
 Kernel = npt.NDArray[np.uint8]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.person.parsing.anatomy import Anatomy
-from models.person.parsing.kernels import best_label, components, dilate, double, erode
+from models.person.parsing.kernels import best_label, components, dilate, double, erode, on_host
 from models.types import Label
 
 SMALLEST_SHARE = (0.0, 0.02, 0.0, 0.02, 0.02, 0.0)
@@ -66,18 +66,21 @@ def read_zones(a: Anatomy) -> Zones:
 
 
 class _Parts:
-    """The components of a label map (B, h, w); tables have one row a component, as many rows as pixels."""
+    """The components of a label map (B, h, w); tables (P,) have one row a component, on a GPU as many rows as pixels: to count them
+    would make it wait.
+    """
 
     def __init__(self, labels: Tensor) -> None:
         self.labels = labels
         self.ids = components(labels).flatten()
+        self.count = int(self.ids.max()) + 1 if on_host(labels) else self.ids.numel()
         self.area = self.sum(torch.ones_like(labels, dtype=torch.float32))
-        self.label = torch.zeros_like(self.ids).scatter_(0, self.ids, labels.flatten())
+        self.label = self.ids.new_zeros(self.count).scatter_(0, self.ids, labels.flatten())
 
     def sum(self, values: Tensor) -> Tensor:
         """Sums of (B, h, w) over each component -> (P,)."""
         flat = values.float().flatten()
-        return torch.zeros_like(flat).index_add_(0, self.ids, flat)
+        return flat.new_zeros(self.count).index_add_(0, self.ids, flat)
 
     def spread(self, table: Tensor) -> Tensor:
         """A table (P,) -> (B, h, w)."""
@@ -86,15 +89,17 @@ class _Parts:
     def surroundings(self) -> Tensor:
         """(6, P) how many neighbouring pixels of each label a component has."""
         classes = len(Label)
-        table = torch.zeros(self.ids.numel() * classes, device=self.ids.device)
+        table = torch.zeros(self.count * classes, device=self.ids.device)
         ids = self.ids.view(self.labels.shape)
         for axis in (1, 2):
             size = ids.shape[axis] - 1
             here, there = ids.narrow(axis, 0, size), ids.narrow(axis, 1, size)
             one, other = self.labels.narrow(axis, 0, size), self.labels.narrow(axis, 1, size)
-            differ = (one != other).float().flatten()
-            table.index_add_(0, (here + other * self.ids.numel()).flatten(), differ)
-            table.index_add_(0, (there + one * self.ids.numel()).flatten(), differ)
+            differ = one != other
+            if on_host(differ):  # few do
+                here, there, one, other, differ = (values[differ] for values in (here, there, one, other, differ))
+            table.index_add_(0, (here + other * self.count).flatten(), differ.float().flatten())
+            table.index_add_(0, (there + one * self.count).flatten(), differ.float().flatten())
         return table.view(classes, -1)
 
 

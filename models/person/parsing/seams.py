@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.bits import BitMask
 from models.person.parsing.anatomy import HIPS, SHOULDERS, WIDTH_OF_TRUNK
 from models.person.parsing.fields import Frame
 from models.types import BoolArray, FloatArray, Label, LabelMap, Picture, Pose
@@ -141,8 +142,11 @@ def _with_tails(shares: Histogram) -> Histogram:
 
 
 def _grown(mask: BoolArray, radius: int) -> BoolArray:
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    return np.asarray(cv2.dilate(mask.view(np.uint8), kernel), np.uint8).view(np.bool_)
+    return BitMask(mask, radius).grow(_disc(2 * radius + 1)).mask
+
+
+def _disc(size: int) -> npt.NDArray[np.uint8]:
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
 def _box(mask: BoolArray, step: int, margin: int, shape: tuple[int, ...]) -> tuple[slice, slice] | None:
@@ -251,8 +255,8 @@ def _patches(this: BoolArray, other: BoolArray, unit: float, attached: bool) -> 
     diameter = max(3, round(BUTTON * unit)) | 1
     small = this.copy()
     if attached:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
-        small &= ~cv2.morphologyEx(this.view(np.uint8), cv2.MORPH_OPEN, kernel).view(np.bool_)
+        kernel = _disc(diameter)
+        small &= ~BitMask(this, diameter // 2).shrink(kernel).grow(kernel).mask
     out = np.zeros_like(this)
     for mask, is_round in ((this, False), (small, True)) if attached else ((this, False),):
         count, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
@@ -295,8 +299,8 @@ def _outline(sheet: _Sheet, garment: Label) -> None:
     # a rim of mixed pixels is thinner
     new = cv2.morphologyEx(new.view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)).view(np.bool_)
     radius = max(1, round(SLIVER * sheet.unit))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    closed = cv2.morphologyEx(((labels == garment) | new).view(np.uint8), cv2.MORPH_CLOSE, kernel).view(np.bool_)
+    kernel = _disc(2 * radius + 1)
+    closed = BitMask((labels == garment) | new, radius).grow(kernel).shrink(kernel).mask
     new |= closed & ground & (mask > np.where(_grown(new, radius), LEAST_MASK, SLIVER_MASK))
     # no hairs of the ground: what is a pixel wide hangs on nothing
     opened = cv2.morphologyEx(((labels == garment) | new).view(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)).view(np.bool_)

@@ -69,7 +69,7 @@ def guide_coefficients(guide: Tensor, planes: Tensor, radius_px: int, epsilon: f
     """
     mean_guide, mean_planes = box(guide, radius_px), box(planes, radius_px)
     cross = box(planes[:, :, None] * guide[:, None], radius_px)
-    cross = cross - mean_planes[:, :, None] * mean_guide[:, None]
+    cross.addcmul_(mean_planes[:, :, None], mean_guide[:, None], value=-1)
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     second = box(torch.stack([guide[:, i] * guide[:, j] for i, j in pairs], 1), radius_px)
     xx, xy, xz, yy, yz, zz = (second[:, k] - mean_guide[:, i] * mean_guide[:, j] for k, (i, j) in enumerate(pairs))
@@ -81,10 +81,12 @@ def guide_coefficients(guide: Tensor, planes: Tensor, radius_px: int, epsilon: f
     rows = torch.stack((c_xx, c_xy, c_xz, c_xy, c_yy, c_yz, c_xz, c_yz, c_zz), 1) / det[:, None]
     p, q, r = (cross[:, :, k] for k in range(3))
     both = torch.empty((*planes.shape[:2], 4, *planes.shape[2:]), device=planes.device)
+    both[:, :, 3] = mean_planes
     for k in range(3):
         x, y, z = (rows[:, None, 3 * k + i] for i in range(3))
-        both[:, :, k] = p * x + q * y + r * z
-    both[:, :, 3] = mean_planes - (both[:, :, :3] * mean_guide[:, None]).sum(2)
+        slope = both[:, :, k]
+        torch.mul(p, x, out=slope).addcmul_(q, y).addcmul_(r, z)
+        both[:, :, 3].addcmul_(slope, mean_guide[:, None, k], value=-1)
     return box(both, radius_px)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.garment.bits import BitMask
+from models.bits import BitMask
 from models.garment.maskops import disk
 from models.types import BoolArray
 
