@@ -95,11 +95,14 @@ class _Parts:
             size = ids.shape[axis] - 1
             here, there = ids.narrow(axis, 0, size), ids.narrow(axis, 1, size)
             one, other = self.labels.narrow(axis, 0, size), self.labels.narrow(axis, 1, size)
+            here, there, one, other = (values.flatten() for values in (here, there, one, other))
             differ = one != other
             if on_host(differ):  # few do
-                here, there, one, other, differ = (values[differ] for values in (here, there, one, other, differ))
-            table.index_add_(0, (here + other * self.count).flatten(), differ.float().flatten())
-            table.index_add_(0, (there + one * self.count).flatten(), differ.float().flatten())
+                at = differ.nonzero()[:, 0]
+                here, there, one, other, differ = (values[at] for values in (here, there, one, other, differ))
+            differ = differ.float()
+            table.index_add_(0, here + other * self.count, differ)
+            table.index_add_(0, there + one * self.count, differ)
         return table.view(classes, -1)
 
 

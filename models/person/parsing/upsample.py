@@ -47,8 +47,9 @@ def edge_lines(probabilities: Tensor, rgb: Tensor) -> Tensor:
     planes = blur(SOFT_SHARE * probabilities[:, 1:] + (1 - SOFT_SHARE) * hard, LABEL_BLUR_PX)
     lines = guide_coefficients(as_guide(rgb), planes, RADIUS_PX, EPSILON)
     # for the photo as it is, 0..255: scaling a few slopes is cheaper than scaling a photo
-    slopes = lines[:, :, :3] * SCALE
-    return torch.cat((slopes, (lines[:, :, 3] - MIDDLE * slopes.sum(2))[:, :, None]), 2)
+    lines[:, :, :3] *= SCALE
+    lines[:, :, 3] -= MIDDLE * lines[:, :, :3].sum(2)
+    return lines
 
 
 def to_photo(parsed: Tensor, coefficients: Tensor, photo: Picture, frame: Frame) -> tuple[Tensor, Tensor]:
