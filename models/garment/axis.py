@@ -34,6 +34,11 @@ class Frame:
     def axis_x(self) -> float:
         return self.centre[0]
 
+    def resized(self, factor: float) -> Frame:
+        """The frame of the picture brought to `factor` times its size."""
+        x, y = ((c + 0.5) * factor - 0.5 for c in self.centre)
+        return Frame((x, y), self.tilt_deg, self.symmetry)
+
     def _matrix(self) -> FloatArray:
         return np.asarray(cv2.getRotationMatrix2D(self.centre, self.tilt_deg, 1.0), np.float32)
 

@@ -39,6 +39,8 @@ SHADOW_SOFTNESS: Final = 0.13
 """A shadow changes by less than this share of its change over the window (px) within one px; an edge of cloth by twice as much."""
 SHADOW_GRAIN: Final = 0.07
 """The fine detail of a shadow, over its change over the window, is less than this; that of lace is more."""
+SOFT_REACH: Final = 24
+"""px around a pixel that tell how soft it is, filters and all."""
 SHADOW_EASE: Final = 0.3
 """Both are eased by this many thresholds: noise."""
 RIM_SHARE: Final = 0.35
@@ -60,16 +62,18 @@ def clear_cloth(ground: Ground) -> ClearCloth:
     threshold, lift, chroma = ground.threshold, ground.difference[0], ground.chroma
     light = np.abs(lift)
     veil = (lift < 0) & (chroma < SHADOW_CHROMA[0] - SHADOW_CHROMA[1] * lift)
-    clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * local_max(light, ground.jpeg_reach))
-    strongest = local_max(chroma, 2 * ground.jpeg_reach)
+    clear = light > np.maximum(threshold, np.where(veil, RIM_SHARE, RINGING_SHARE) * ground.light_within(ground.jpeg_reach))
+    strongest = ground.chroma_within(2 * ground.jpeg_reach)
     share, least = _bleeding(chroma, strongest, clear, ground)
-    tinge = np.maximum(share * strongest, COLOUR_NOISE * local_max(light, 2 * ground.jpeg_reach))
+    tinge = np.maximum(share * strongest, COLOUR_NOISE * ground.light_within(2 * ground.jpeg_reach))
     clear |= chroma > np.maximum(least, tinge)
     clear = opened(clear, disk(3)) | (clear & (ground.distance > CERTAIN * threshold))
     whole = fill_holes(clear)
     typical = float(np.median(ground.distance[whole])) if whole.any() else 0.0
     shady = clear & veil & (ground.distance < SHADOW_SHARE * typical)
-    passable = ~clear | (shady & _soft(ground))
+    if not shady.any():
+        return ClearCloth(clear, shady)
+    passable = ~clear | _soft(ground, shady)
     shadow = shady & reachable_by(passable, disk(SHADOW_PASSAGE))
     # beside the cloth it is blurred into its edge
     shadow |= shady & dilated(shadow, disk(SHADOW_PASSAGE))
@@ -87,13 +91,16 @@ def _bleeding(chroma: FloatArray, strongest: FloatArray, cloth: BoolArray, groun
     return min(max(share, BLEEDING_SHARE), BLEED_MOST[0]), max(2 * ground.threshold, min(least, BLEED_MOST[1]))
 
 
-def _soft(ground: Ground) -> BoolArray:
-    """(h, w) where lightness changes as softly, and with as little detail, as in a shadow."""
-    lift = ground.difference[0]
+def _soft(ground: Ground, shady: BoolArray) -> BoolArray:
+    """(h, w) where in `shady` lightness changes as softly, and with as little detail, as in a shadow."""
+    x, y, width, height = cv2.boundingRect(shady.view(np.uint8))
+    part = np.s_[max(0, y - SOFT_REACH) : y + height + SOFT_REACH, max(0, x - SOFT_REACH) : x + width + SOFT_REACH]
+    lift = np.ascontiguousarray(ground.difference[0][part])
     smooth = blurred(lift, 1.2)
     slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=0.125), cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=0.125))
     change = local_max(smooth, SHADOW_WINDOW // 2) - local_min(smooth, SHADOW_WINDOW // 2)
     grain = local_mean(np.abs(lift - blurred(lift, 2.0)), SHADOW_WINDOW)
     ease = SHADOW_EASE * ground.threshold
-    result: BoolArray = (slope < SHADOW_SOFTNESS * change + ease) & (grain < SHADOW_GRAIN * change + ease)
+    result = np.zeros_like(shady)
+    result[part] = shady[part] & (slope < SHADOW_SOFTNESS * change + ease) & (grain < SHADOW_GRAIN * change + ease)
     return result

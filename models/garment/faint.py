@@ -24,7 +24,6 @@ from models.garment.maskops import (
     distance_to,
     eroded,
     fill_holes,
-    local_max,
     local_mean,
     opened,
     reachable_by,
@@ -92,14 +91,18 @@ def with_faint_cloth(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> Boo
     least = max(BRIGHTER[0], BRIGHTER[1] * _border_level(np.abs(lift)), RIM_TIMES * _high(lift[rim]))
     tinge = max(TINTED[0], TINTED[1] * _border_level(tint), RIM_TIMES * _high(tint[rim]))
     seen = (lift > least) | (tint > tinge)
-    wide = dilated(opened(seen & _lively(ground), disk(FAINT_WIDTH)), disk(FAINT_WIDTH)) & seen
+    lift_here = ground.difference[0]
+    detail = np.abs(lift_here - local_mean(lift_here, 3))
+    # where there is no texture at all a flat patch was pasted or painted on the ground
+    lively = local_mean(detail, FAINT_WIDTH) > LIVELY
+    wide = dilated(opened(seen & lively, disk(FAINT_WIDTH)), disk(FAINT_WIDTH)) & seen
     found = cloth | wide | _chains(ground, cloth)
     found |= _joints(found)
-    found |= _woven_inlets(ground, found, shadow)
+    found |= _woven_inlets(ground, local_mean(detail, WOVEN_WIDTH), found, shadow)
     between = closed(found, box(BRIDGE, BRIDGE_BREADTH)) & ~found & ~shadow
     pockets = between | (closed(found, disk(NOTCH)) & ~found & ~shadow)
-    beside = local_max(np.abs(ground.difference[0]), NOTCH)
-    bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * local_max(ground.chroma, NOTCH))
+    beside = ground.light_within(NOTCH)
+    bleeding = np.maximum(TINGE_SHARE * beside, BLEEDING_SHARE * ground.chroma_within(NOTCH))
     tinted = pockets & (tint > np.maximum(tinge, bleeding))
     brighter = lift > np.maximum(NOTCH_OVER * least, NOTCH_SHARE * beside)
     darker = closed(found, disk(FAINT_WIDTH)) & (lift < -NOTCH_OVER * least)
@@ -126,23 +129,10 @@ def _border_level(values: FloatArray) -> float:
     return float(np.percentile(plain, 95)) if plain.size else 0.0
 
 
-def _detail(ground: Ground, width: int) -> FloatArray:
-    """(h, w) mean detail of lightness over squares of `width` px, Lab units."""
-    lift = ground.difference[0]
-    return local_mean(np.abs(lift - local_mean(lift, 3)), width)
-
-
-def _lively(ground: Ground) -> BoolArray:
-    """(h, w) where there is any texture at all: none means a flat patch that was pasted or painted on the ground."""
-    result: BoolArray = _detail(ground, FAINT_WIDTH) > LIVELY
-    return result
-
-
-def _woven_inlets(ground: Ground, cloth: BoolArray, shadow: BoolArray) -> BoolArray:
-    """(h, w) inlets of the ground into `cloth` that show a weave: white cloth of the ground's own lightness."""
-    detail = _detail(ground, WOVEN_WIDTH)
+def _woven_inlets(ground: Ground, detail: FloatArray, cloth: BoolArray, shadow: BoolArray) -> BoolArray:
+    """(h, w) inlets of the ground into `cloth` that show a weave, by the mean `detail` there: white cloth of the ground's own lightness."""
     woven = detail > max(WOVEN[0], WOVEN[1] * _border_level(detail))
-    calm = local_max(np.abs(ground.difference[0]), CALM[0]) < CALM[1]
+    calm = ground.light_within(CALM[0]) < CALM[1]
     inlets = closed(cloth, disk(INLET)) & ~cloth & ~shadow
     result: BoolArray = opened(inlets & woven & calm, disk(FAINT_WIDTH // 2))
     return result

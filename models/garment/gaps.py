@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 
 from models.garment.ground import Ground
-from models.garment.maskops import components, dilated, disk, local_max, local_mean, opened
+from models.garment.maskops import components, dilated, disk, local_mean, opened
 from models.garment.outline import FRAMED, STANDS_OFF, framed
 from models.types import BoolArray
 
@@ -49,15 +50,14 @@ def gaps(ground: Ground, filled: BoolArray, cloth: BoolArray, clear: BoolArray) 
 
     Other ground-coloured islands are print. `clear` is the part of `cloth` that is seen, not concluded.
     """
-    ringing = RINGING * local_max(np.abs(ground.difference[0]), RIM_PX)
+    ringing = RINGING * ground.light_within(RIM_PX)
     grounded = local_mean(ground.distance, 3) < np.maximum(1.5 * ground.threshold, ringing)
     stands_off = ground.distance > STANDS_OFF * ground.threshold
     count, labels, stats = components(opened(filled & ~cloth & grounded, disk(3)))
     clean = np.zeros_like(filled)
-    ys, xs = np.nonzero(filled)
-    if not ys.size:
+    left, top, width, height = cv2.boundingRect(filled.view(np.uint8))
+    if not width:
         return clean
-    left, width, top, height = int(xs.min()), int(np.ptp(xs)) + 1, int(ys.min()), int(np.ptp(ys)) + 1
     least = GAP_AREA * float(filled.sum())
     thin = filled & ~opened(filled, disk(round(STRAP_BREADTH * width)))
     plain = np.zeros_like(filled)

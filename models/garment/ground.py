@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import GarmentNotIsolated
-from models.garment.maskops import product
+from models.garment.maskops import local_max, product
 from models.types import BoolArray, FloatArray, Picture
 
 SOFTEN_PX: Final = 0.7
@@ -57,6 +57,23 @@ class Ground:
     """Distance up to which a pixel may be ground."""
     jpeg_reach: int
     """How far, px, JPEG spreads an edge of lightness; an edge of colour, which it keeps at half the size, twice as far."""
+    _largest: dict[tuple[str, int], FloatArray] = field(default_factory=dict)
+
+    def light_within(self, reach: int) -> FloatArray:
+        """(h, w) the largest difference of lightness within `reach` px to each side."""
+        return self._within("light", reach)
+
+    def chroma_within(self, reach: int) -> FloatArray:
+        """(h, w) the largest `chroma` within `reach` px to each side."""
+        return self._within("chroma", reach)
+
+    def _within(self, name: str, reach: int) -> FloatArray:
+        """Grown from the widest that is known: the largest of what is the largest nearby."""
+        known = max((r for n, r in self._largest if n == name and r <= reach), default=0)
+        if known < reach:
+            nearer = self._largest[name, known] if known else (self.chroma if name == "chroma" else np.abs(self.difference[0]))
+            self._largest[name, reach] = local_max(nearer, reach - known)
+        return self._largest[name, reach]
 
 
 def ground_of(picture: Picture, factor: float = 1.0) -> Ground:
@@ -119,7 +136,7 @@ def _powers(degree: int) -> list[tuple[int, int]]:
 def _fit(lab: FloatArray, sample: BoolArray, degree: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Coefficients (terms, 3) of a robust polynomial surface through the sampled pixels, and their (n,) distances from it."""
     height, width = lab.shape[:2]
-    ys, xs = np.nonzero(sample)
+    ys, xs = np.divmod(np.flatnonzero(sample), width)
     values = np.ascontiguousarray(lab[ys, xs].T, np.float64)
     x, y = xs / width * 2 - 1, ys / height * 2 - 1
     basis = np.stack([x**i * y**j for i, j in _powers(degree)])

@@ -20,7 +20,7 @@ from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
 from models.garment.hanger import find_hanger
 from models.garment.lace import Lace, find_lace
-from models.garment.maskops import components, dilated, disk, eroded
+from models.garment.maskops import Labels, components, dilated, disk, eroded
 from models.garment.outline import STANDS_OFF, antialias, fill_pockets, without_bites
 from models.garment.scale import to_picture, to_work, work_factor
 from models.types import BoolArray, FloatArray, LabelMap, Picture
@@ -83,8 +83,7 @@ def isolate_work(work: Picture, alpha: LabelMap | None = None, factor: float = 1
     stands_off = ground.distance > STANDS_OFF * ground.threshold
     filled = fill_pockets(cloth, stands_off)
     mask = without_bites(filled & ~gaps(ground, filled, cloth, clear.cloth), ground.distance)
-    _check(mask)
-    mask = _main_piece(mask)
+    mask = _main_piece(mask, *_check(mask))
     soft = antialias(mask, ground.distance, ground.noise)
     lace = find_lace(work, mask, ground)
     return Isolated(mask=soft >= MASK_FROM, alpha=soft, clearness=_clearness(mask, ground), lace=lace)
@@ -96,9 +95,8 @@ def is_cut_out(alpha: LabelMap) -> bool:
     return bool((alpha > 127).mean() < OPAQUE and min(corners) < 128)
 
 
-def _main_piece(mask: BoolArray) -> BoolArray:
-    """The largest piece and the small ones that hang close to it."""
-    count, labels, stats = components(mask)
+def _main_piece(mask: BoolArray, count: int, labels: Labels, stats: Labels) -> BoolArray:
+    """The largest of the `components` of `mask` (h, w) and the small ones that hang close to it."""
     if count <= 2:
         return mask
     order = np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1
@@ -114,9 +112,9 @@ def _main_piece(mask: BoolArray) -> BoolArray:
     return result
 
 
-def _check(mask: BoolArray) -> None:
-    """Raises GarmentNotIsolated unless `mask` (h, w) shows one whole garment."""
-    count, _, stats = components(mask)
+def _check(mask: BoolArray) -> tuple[int, Labels, Labels]:
+    """The `components` of `mask` (h, w). Raises GarmentNotIsolated unless it shows one whole garment."""
+    count, labels, stats = components(mask)
     if count < 2 or stats[1:, cv2.CC_STAT_AREA].max() < SMALLEST * mask.size:
         raise GarmentNotIsolated("No garment stands out: send a picture of one garment on a plain ground of another colour.")
     areas = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1]
@@ -127,6 +125,7 @@ def _check(mask: BoolArray) -> None:
     edges = (mask[0].sum() / width, mask[-1].sum() / width, mask[:, 0].sum() / height, mask[:, -1].sum() / height)
     if max(edges[:2]) > BORDER_CONTACT[0] or max(edges[2:]) > BORDER_CONTACT[1]:
         raise GarmentNotIsolated("The garment is cut off by the picture's border: send a picture that shows all of it.")
+    return count, labels, stats
 
 
 def _clearness(mask: BoolArray, ground: Ground) -> float:

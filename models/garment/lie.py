@@ -80,16 +80,16 @@ class _Way:
     """Width of the cloth near the top over the whole width."""
 
 
-def check_lie(mask: BoolArray, category: Category, given: Category | None) -> None:
+def check_lie(mask: BoolArray, category: Category, given: Category | None, frame: Frame | None = None) -> None:
     """Raises GarmentNotReadable, with the reason, when `mask` (h, w) of a garment found to be of `category` cannot be read as it lies.
 
-    `given`: the category that the sender told.
+    `given`: the category that the sender told; `frame`: the upright frame of `mask`, if known.
     """
     factor = LOOK_SIDE / max(mask.shape)
     small = np.asarray(cv2.resize(mask.astype(np.float32), None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.float32) > 0.5
-    frame = find_frame(small)
-    level = find_frame(np.ascontiguousarray(small.T)).symmetry
-    if level > max(SIDEWAYS[1], frame.symmetry + SIDEWAYS[0]):
+    frame = find_frame(small) if frame is None else frame.resized(factor)
+    needed = max(SIDEWAYS[1], frame.symmetry + SIDEWAYS[0])
+    if needed < 1 and find_frame(np.ascontiguousarray(small.T)).symmetry > needed:
         raise GarmentNotReadable(ON_ITS_SIDE)
     upright = frame.upright(small.astype(np.float32)) > 0.5
     now, turned = _look(upright, frame), _look(np.ascontiguousarray(upright[::-1]), frame)

@@ -66,7 +66,7 @@ def read_garment_picture(picture: Picture, category: Category | None = None, alp
     size = max(isolated.mask.any(axis).sum() for axis in (0, 1)) / work_factor(*picture.shape[:2])
     if size < LEAST_PX:
         raise GarmentNotReadable(f"The garment is only {size:.0f} pixels long: send a larger picture, of {SMALL_PX} pixels at least.")
-    check_lie(isolated.mask, seen, category)
+    check_lie(isolated.mask, seen, category, frame)
     found = seen if category is None else category
     if found is Category.LOWER:
         read = _read_lower(picture, work, isolated, score)
