@@ -71,9 +71,9 @@ def only_around(people: FloatArray, wearer: FloatArray, others: list[FloatArray]
     count, patches = cv2.connectedComponents((people > PERSON_LEVEL).astype(np.uint8), connectivity=8)
     if count > 2:  # ground and one patch
         touched = np.zeros(count, np.bool_)
-        touched[np.unique(patches[wearer > PERSON_LEVEL])] = True
+        touched[patches[wearer > PERSON_LEVEL]] = True
         touched[0] = True
-        people = np.where(touched[patches], people, np.float32(0))
+        people = people if touched.all() else np.where(touched[patches], people, np.float32(0))
     for other in others:
         people = np.where(other > wearer, np.float32(0), people)
     return people

@@ -71,15 +71,18 @@ class View:
         if mask.shape != (self.height, self.width):
             mask = cv2.resize(mask, (self.width, self.height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
         height, width = shape
-        out = np.zeros(shape, np.float32)
         left, top, right, bottom = (
             max(self.left, 0),
             max(self.top, 0),
             min(self.left + self.width, width),
             min(self.top + self.height, height),
         )
-        out[top:bottom, left:right] = mask[top - self.top : bottom - self.top, left - self.left : right - self.left]
-        return out.clip(0, 1)
+        seen = mask[top - self.top : bottom - self.top, left - self.left : right - self.left].clip(0, 1)
+        if seen.shape == shape:
+            return seen
+        out = np.zeros(shape, np.float32)
+        out[top:bottom, left:right] = seen
+        return out
 
 
 def dim(photo: Picture) -> float:
