@@ -212,7 +212,7 @@ def _edges(lab: FloatArray, mask: BoolArray, centre: FloatArray, sign: int, widt
     size = np.minimum(np.hypot(light, COLOUR_WEIGHT * np.hypot(change[1], change[2])), EDGE_CAP)
     strength = np.where(ok, size / (1 + size / EDGE_STRONG), 0.0)
     strength[theta > LABEL_ANGLE] *= LABEL_WEIGHT
-    return Edges(change, beyond, strength.astype(np.float32))
+    return Edges(np.moveaxis(change, 0, 2), np.moveaxis(beyond, 0, 2), strength.astype(np.float32))
 
 
 def _follow(sides: tuple[Edges, Edges], shape: Shape) -> list[FloatArray]:

@@ -77,9 +77,9 @@ class Edges:
     """One side of a neck, sampled at `ANGLES` times `RADII` places; "outwards" is away from the neck's middle."""
 
     change: FloatArray
-    """(3, angles, radii) change of Lab outwards."""
+    """(angles, radii, 3) change of Lab outwards."""
     beyond: FloatArray
-    """(3, angles, radii) Lab just outside."""
+    """(angles, radii, 3) Lab just outside."""
     strength: FloatArray
     """(angles, radii) how strong an edge of the front that is."""
 
@@ -225,8 +225,8 @@ def _unlike(sides: tuple[Edges, Edges], index: npt.NDArray[np.intp]) -> float:
 
 
 def _along(values: FloatArray, index: npt.NDArray[np.intp]) -> FloatArray:
-    """(3, curves, angles) of `values` (3, angles, radii) along the curves `index` (curves, angles)."""
-    return np.stack([plane.ravel().take(index) for plane in values])
+    """(3, curves, angles) of `values` (angles, radii, 3) along the curves `index` (curves, angles)."""
+    return np.stack([values[..., k].ravel().take(index) for k in range(3)])
 
 
 def _length(planes: FloatArray) -> FloatArray:
