@@ -202,14 +202,17 @@ def limb_outline(
     points, _ = across(joints)
     normal = outward_normals(joints, outward)
     steps = np.arange(0, to_px, step_px)
+    is_own = np.zeros(256, np.bool_)
+    is_own[list(own)] = True
     edges = []
     for sign in (1, -1):
         rays = points[:, None] + sign * normal[:, None] * steps[None, :, None]
+        x, y = rays[..., 0], rays[..., 1]
         seen = look_up(labels, rays)
-        outside = (rays < -0.5).any(-1) | (rays > np.array(labels.shape[::-1]) - 0.5).any(-1)
+        outside = (x < -0.5) | (y < -0.5) | (x > labels.shape[1] - 0.5) | (y > labels.shape[0] - 0.5)
         ground = (seen == Label.BACKGROUND) | outside
         end = first(ground, -1)
-        free = np.isin(seen, own) | ground
+        free = is_own[seen] | ground
         if blocked is not None:
             free &= look_up(blocked.astype(np.uint8), rays) == 0
         clear = np.cumprod(free, -1, dtype=bool)[np.arange(len(end)), np.maximum(end, 0)]
