@@ -49,7 +49,7 @@ from models.types import (
 if TYPE_CHECKING:
     from models.person.observe import Observation, Observer
 
-VERSION = "0.3.0"
+VERSION = "0.4.0"
 WARM_UP_SIZE = (384, 512)
 """(width, height) px of the garment drawn to warm up."""
 OUTFIT_MOST = 4
