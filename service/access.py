@@ -34,7 +34,7 @@ from service.tables import API_KEYS
 KEY_PREFIX, TOKEN_PREFIX = "mk_", "mt_"
 KEY_BYTES: Final = 32
 REMEMBERED_S: Final = 15.0
-"""A key that was looked up is believed so long: a revoked one works so long at most."""
+"""A key that was looked up is believed so long: a revoked one, and the tokens made with it, work so long at most."""
 MINUTE_S: Final = 60.0
 RATE_PER_MINUTE: Final = 600
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -57,6 +57,8 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     tenant: str
     expires: float
     quota: int
+    key: str
+    """Id of the API key it was made with; it ends with that."""
 
 
 class ApiKeys:
@@ -78,6 +80,10 @@ class ApiKeys:
         query = select(API_KEYS).where(API_KEYS.c.hash == _hash(key), API_KEYS.c.revoked.is_(None))
         found = await self._fetch(query)
         return found[0] if found else None
+
+    async def is_live(self, key_id: str) -> bool:
+        query = select(API_KEYS.c.id).where(API_KEYS.c.id == key_id, API_KEYS.c.revoked.is_(None))
+        return bool(await fetch(self._database, query))
 
     async def all(self) -> list[ApiKey]:
         return await self._fetch(select(API_KEYS).order_by(API_KEYS.c.created))
@@ -115,6 +121,7 @@ class Access:
         self._settings = settings
         self._clock = clock
         self._known: ExpiringLru[ApiKey] = ExpiringLru(10_000)
+        self._live: ExpiringLru[bool] = ExpiringLru(10_000)
         self._alone = MemoryStore(1_000_000)
         most = settings.rate_per_minute or (None if is_open(settings) else RATE_PER_MINUTE)
         self._rate = None if most is None else Rate(most, MINUTE_S)
@@ -130,12 +137,12 @@ class Access:
         credentials = credentials.strip()
         if scheme.lower() == "bearer" and credentials.startswith(TOKEN_PREFIX):
             token = self._read(credentials)
-            if token is not None and token.expires > self._clock():
-                return Caller(token.tenant, token.id, token.quota, token.expires)
+            if token is not None and token.expires > self._clock() and await self._is_live(token.key):
+                return Caller(token.tenant, token.id, token.quota, token.expires, token.key)
         elif scheme.lower() == "bearer" and credentials.startswith(KEY_PREFIX):
             key = await self._find(credentials)
             if key is not None:
-                return Caller(key.tenant)
+                return Caller(key.tenant, key=key.id)
         if self.is_open:  # with whatever credentials: clients of other services cannot do without
             return ANYBODY
         raise CredentialsMissing("The credentials are unknown or have ended." if authorization else "There are no credentials.")
@@ -150,11 +157,22 @@ class Access:
             self._known.put(digest, found, 1, REMEMBERED_S)
         return found
 
+    async def _is_live(self, key_id: str) -> bool:
+        """Whether the key with which a token was made is good still; "" stands for none, where all was open."""
+        if not key_id:
+            return self.is_open
+        if self._live.get(key_id) is not None:
+            return True
+        live = await self._keys.is_live(key_id)
+        if live:
+            self._live.put(key_id, True, 1, REMEMBERED_S)
+        return live
+
     def issue(self, caller: Caller, ttl_s: float | None, quota: int | None) -> Issued:
         """A shopper's token of the caller's tenant."""
         quota = quota or self._settings.token_quota
         expires = self._clock() + (ttl_s or self._settings.token_ttl_s)
-        body = msgspec.msgpack.encode(Token(f"shopper_{randomness.token_hex(8)}", caller.tenant, expires, quota))
+        body = msgspec.msgpack.encode(Token(f"shopper_{randomness.token_hex(8)}", caller.tenant, expires, quota, caller.key))
         text = base64.urlsafe_b64encode(body).decode().rstrip("=")
         return Issued(f"{TOKEN_PREFIX}{text}.{self._seal(body)}", expires, quota)
 

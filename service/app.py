@@ -137,7 +137,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outsid
         await migrate(database)
         photos_.start()
         catalogue.start()
-        chores = [asyncio.create_task(chore) for chore in (_warm_up(dresser, readiness), _forget(dresser, store), _watch(store, readiness))]
+        chores = [asyncio.create_task(chore) for chore in (_warm_up(dresser, readiness), _forget(dresser, store), _watch(vault, readiness))]
         try:
             yield
         finally:
@@ -161,7 +161,7 @@ def create_app(settings: Settings, engine: EngineProtocol[P, G], outside: Outsid
             fashn(dresser, photos_, jobs_, access, fetcher, vault, uploads, settings),
             photos(photos_, access, idempotency, vault, uploads, settings),
             garments(catalogue, idempotency, uploads, settings),
-            tokens(access),
+            tokens(access, settings),
             health(readiness, metrics, engine.version, engine.device),
             samples(studio),
             pages(settings),
@@ -213,12 +213,12 @@ async def _forget(dresser: Dresser[Any, Any], store: Store) -> None:
             store.purge()
 
 
-async def _watch(store: Store, readiness: Readiness) -> None:
+async def _watch(vault: Vault, readiness: Readiness) -> None:
     """Keeps an eye on the store, so that readiness tells its state and it is used again as soon as it is back."""
     while True:
         try:
-            await store.ping()
-            readiness.degraded = None
+            await vault.look_around()
+            readiness.degraded = "Other replicas of this store have another MUSLIN_SECRET." if vault.among_strangers else None
         except StoreUnavailable as error:
             readiness.degraded = str(error)
         await asyncio.sleep(WATCH_EVERY_S)

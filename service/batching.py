@@ -17,7 +17,9 @@ from service.worker import Worker
 
 SMOOTHING: Final = 0.2
 """Weight of the newest try-on in the running means of what they cost."""
-FIRST_GUESS_S: Final = 0.3
+FIRST_HANDS_S: Final = 1.5
+FIRST_DEVICE_S: Final = 0.5
+"""What a request costs before any was measured: rather too much, for whoever finds nobody inside is let in whatever the guess."""
 BUSY: Final = "The service is busy with others just now; try again in a moment."
 LEAST_SAMPLES: Final = 3
 """Before so many were measured nobody is refused by a guess."""
@@ -48,8 +50,8 @@ class Mean:
 class Cost:
     """What one kind of request costs, seconds of work: of the threads that read and encode, and of the device."""
 
-    hands_s: Mean = field(default_factory=lambda: Mean(0.0))
-    device_s: Mean = field(default_factory=lambda: Mean(FIRST_GUESS_S))
+    hands_s: Mean = field(default_factory=lambda: Mean(FIRST_HANDS_S))
+    device_s: Mean = field(default_factory=lambda: Mean(FIRST_DEVICE_S))
 
     def learn(self, visit: Visit) -> None:
         self.hands_s.learn(visit.hands_s)
@@ -92,8 +94,7 @@ class Admission:
         """
         cost = self.costs.setdefault(kind, Cost())
         ready_s = self.ready_s(cost)
-        sure = self.inside and cost.device_s.samples >= LEAST_SAMPLES
-        if self.inside >= self.limit or (sure and ready_s > patience_s):
+        if self.inside >= self.limit or (self.inside and ready_s > patience_s):
             wait_s = ready_s / 2 if self.inside >= self.limit else ready_s - patience_s
             raise Overloaded(BUSY, retry_after_s=max(1, min(60, math.ceil(wait_s))))
         visit, hands_s, device_s = Visit(), cost.hands_s.likely, cost.device_s.likely

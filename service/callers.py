@@ -16,6 +16,8 @@ class Caller:
     """Photos and try-ons that the token is good for."""
     expires: float = math.inf
     """Unix seconds; of the token."""
+    key: str = ""
+    """Id of the API key that it asks with, or that its token was made with; "" where everything is open."""
 
     def may_see(self, tenant: str, shopper: str | None) -> bool:
         """Whether something of `tenant`, brought by `shopper`, is the caller's business."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import math
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -34,6 +36,7 @@ SHARP_PX: Final = 500
 """A garment on fewer px than this looks soft on a photo of usual size."""
 POOR: Final = 0.6
 PAGE_MOST: Final = 100
+GARMENT_ID: Final = re.compile(r"gm_[0-9a-f]{28}")
 CHANGED: Final = "garments"
 """The channel on which replicas tell each other."""
 KNOWN_S: Final = 5.0
@@ -164,6 +167,8 @@ class Catalogue(Generic[P, G]):
 
     async def find(self, caller: Caller, garment_id: str) -> Garment:
         """Raises GarmentNotFound."""
+        if not GARMENT_ID.fullmatch(garment_id):
+            raise GarmentNotFound("There is no such garment.", field="garment_id")
         query = select(GARMENTS).where(GARMENTS.c.id == garment_id, GARMENTS.c.tenant == caller.tenant)
         rows = await fetch(self._database, query)
         if not rows:
@@ -188,6 +193,8 @@ class Catalogue(Generic[P, G]):
         query = select(GARMENTS).where(GARMENTS.c.tenant == caller.tenant)
         if category is not None:
             query = query.where(GARMENTS.c.category == category.value)
+        if named and not named.isprintable():
+            raise InvalidRequest("The name has characters that no name has.", field="name")
         if named:
             query = query.where(func.lower(GARMENTS.c.name).contains(named.lower(), autoescape=True))
         if cursor is not None:
@@ -286,9 +293,12 @@ def _cursor(garment: Garment) -> str:
 def _place(cursor: str) -> tuple[float, str]:
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.msgpack.decode(raw, type=tuple[float, str])
+        created, last = msgspec.msgpack.decode(raw, type=tuple[float, str])
     except (msgspec.DecodeError, binascii.Error, ValueError):
-        raise InvalidRequest("The cursor is none of ours.", field="cursor") from None
+        created, last = math.nan, ""
+    if not math.isfinite(created) or not GARMENT_ID.fullmatch(last):
+        raise InvalidRequest("The cursor is none of ours.", field="cursor")
+    return created, last
 
 
 def _row(garment: Garment) -> Row:

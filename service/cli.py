@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import sys
 import warnings
 from collections import Counter
@@ -43,6 +44,7 @@ from service.batch import Batch, CaseFailed, GarmentFile, ManifestError, read_ma
 from service.categories import parse_categories
 from service.errors import ServiceError
 from service.explain import at_picture_size, write_result
+from service.names import NAME_MOST, plain_name
 from service.outfits import draw
 from service.settings import Settings, SettingsError, read_settings
 from service.version import muslin_version
@@ -54,6 +56,7 @@ T = TypeVar("T")
 MakeEngine = Callable[[Settings], EngineProtocol[Any, Any]]
 
 OUTPUT_FORMATS: dict[str, Encoding] = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp", ".avif": "avif"}
+TENANT = re.compile(r"[\w.-]{1,40}")
 SOME_FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 TUCK_HELP = "tops inside or over what is worn below; auto keeps the wearer's way (auto)"
 
@@ -66,8 +69,16 @@ def make_engine(settings: Settings) -> EngineProtocol[Any, Any]:
     """The real engine, with its model files fetched first where they are missing."""
     from models.engine import Engine  # noqa: PLC0415 (torch takes seconds to import: not for --help)
 
+    if settings.device != "cpu" and not _has(settings.device):
+        raise SettingsError(f"MUSLIN_DEVICE={settings.device}: torch sees no such device here.")
     fetch_assets(settings)
     return Engine(assets_dir=settings.assets_path, device=settings.device, threads=settings.threads)
+
+
+def _has(device: str) -> bool:
+    import torch  # noqa: PLC0415
+
+    return torch.cuda.is_available() and (torch.device(device).index or 0) < torch.cuda.device_count()
 
 
 def main(arguments: Sequence[str] | None = None, engine: MakeEngine = make_engine) -> int:
@@ -138,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--tenant", help="keys of one tenant share garments and photos (a tenant of its own)")
     create.set_defaults(run=_create_key)
     what.add_parser("list", help="all keys, without the keys themselves").set_defaults(run=_list_keys)
-    revoke = what.add_parser("revoke", help="end a key; within seconds nothing accepts it")
+    revoke = what.add_parser("revoke", help="end a key and the tokens made with it; within seconds nothing accepts them")
     revoke.add_argument("id", help="as `muslin keys list` shows it")
     revoke.set_defaults(run=_revoke_key)
     what.add_parser("secret", help="make a value for MUSLIN_SECRET").set_defaults(run=_new_secret)
@@ -243,7 +254,12 @@ def _assets(options: argparse.Namespace, settings: Settings, _: MakeEngine) -> i
 
 
 def _create_key(options: argparse.Namespace, settings: Settings, _: MakeEngine) -> int:
-    made, key = _with_keys(settings, lambda keys: keys.create(options.name, options.tenant or f"tenant_{os.urandom(8).hex()}"))
+    name = plain_name(options.name)
+    if name is None:
+        raise CommandError(f"A key needs a name of {NAME_MOST} printable characters at most.")
+    if options.tenant is not None and not TENANT.fullmatch(options.tenant):
+        raise CommandError("A tenant is named by up to 40 letters, digits, dots, dashes and underscores.")
+    made, key = _with_keys(settings, lambda keys: keys.create(name, options.tenant or f"tenant_{os.urandom(8).hex()}"))
     print(f"{made.id} of {made.tenant}. The key is shown this once:", file=sys.stderr)
     print(key)
     return 0

@@ -43,7 +43,7 @@ def connect(settings: Settings) -> AsyncEngine:
     try:
         url = make_url(given)
         driver = DRIVERS[url.drivername]
-    except (ArgumentError, KeyError):
+    except (ArgumentError, KeyError, ValueError):
         raise SettingsError("MUSLIN_DATABASE_URL must begin with sqlite:/// or postgresql://.") from None
     url = url.set(drivername=driver)
     if driver.startswith("sqlite"):
@@ -57,10 +57,16 @@ def connect(settings: Settings) -> AsyncEngine:
 
 def _tune_sqlite(connection: Any, _: object) -> None:
     """Readers do not wait for a writer, nor writers for the disk's every turn."""
+    connection.create_function("lower", 1, _lower, deterministic=True)
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _lower(text: str | None) -> str | None:
+    """SQLite's own knows ASCII only."""
+    return None if text is None else text.lower()
 
 
 async def fetch(engine: AsyncEngine, query: Any) -> list[Row]:

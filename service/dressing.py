@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -104,12 +105,14 @@ class Dresser(Generic[P, G]):
         settings: Settings,
         batched: Callable[[int], None] = lambda _: None,
         tracing: Tracing = OFF,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`batched`: is told the size of every batch."""
         self._engine = engine
         self._reader = reader
         self._photos = photos
         self._tracing = tracing
+        self._clock = clock
         self._catalogue = catalogue
         self._vault = vault
         self._settings = settings
@@ -174,7 +177,7 @@ class Dresser(Generic[P, G]):
                 visit.device_s = own.timings_ms["try_on"] / 1000
                 visit.hands_s = own.worked_s - visit.device_s
             status = "fwd=bypass; detail=unavailable" if epoch == UNKNOWN_EPOCH else "fwd=uri-miss"
-            kept = await self._keep(work, epoch, dressed)
+            kept = await self._keep(order, work, epoch, dressed)
             return _Flown(dressed, own.timings_ms, f"muslin; {status}{'; stored' if kept else ''}", inner)
 
         flown, shared = await self._flights.run(work.result_id, look_up, compute)
@@ -252,12 +255,18 @@ class Dresser(Generic[P, G]):
             raise failed.exceptions[0] from None
         return person.result(), [garment.result() for garment in garments]
 
-    async def _keep(self, work: _Work, epoch: int, dressed: Dressed) -> bool:
+    async def _keep(self, order: Order, work: _Work, epoch: int, dressed: Dressed) -> bool:
+        """Not for longer than the kept photo: as long as there is a result, its photo can be deleted, and the result with it."""
         if epoch == UNKNOWN_EPOCH:
             return False
         owner, key = results_owner(work.photo_digest), key_of("result", work.result_id)
+        ttl_s = self._settings.result_ttl_s
+        if isinstance(order.photo, KeptPhoto):
+            ttl_s = min(ttl_s, order.photo.expires - self._clock())
+        if ttl_s <= 0:
+            return False
         try:
-            return await self._vault.put_owned(owner, epoch, key, dressed, self._settings.result_ttl_s)
+            return await self._vault.put_owned(owner, epoch, key, dressed, ttl_s)
         except StoreUnavailable:
             return False
 

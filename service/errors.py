@@ -18,6 +18,7 @@
     ├── FetchFailed           fetch-failed
     ├── IdempotencyMismatch   idempotency-mismatch
     ├── StillUnderWay         still-under-way
+    ├── PreconditionFailed    precondition-failed
     ├── TooManyRequests       too-many-requests
     ├── QuotaSpent            quota-spent
     ├── StoreAway             store-unavailable
@@ -134,6 +135,10 @@ class TooManyRequests(ServiceError):
 
 class QuotaSpent(ServiceError):
     slug = "quota-spent"
+
+
+class PreconditionFailed(ServiceError):
+    slug = "precondition-failed"
 
 
 class StoreAway(ServiceError):

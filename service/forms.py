@@ -100,6 +100,22 @@ async def read_body(request: Request[Any, Any, Any], limits: FormLimits, take: C
     return bytes(body)
 
 
+async def need_json(request: Request[Any, Any, Any], limits: FormLimits) -> None:
+    """To be called before the framework decodes a small body: reads it, as patiently as any other.
+
+    Raises WrongMediaType, RequestTooLarge, UploadTimeout.
+    """
+    if (request.content_length or 0) > limits.max_bytes:
+        raise _too_large(limits)
+    try:
+        async with asyncio.timeout(limits.idle_timeout_s):
+            body = await request.body()
+    except TimeoutError:
+        raise UploadTimeout(f"The request did not come within {limits.idle_timeout_s:g} seconds.") from None
+    if body and request.content_type[0] != "application/json":
+        raise WrongMediaType("Send JSON, as application/json.")
+
+
 def _too_large(limits: FormLimits) -> RequestTooLarge:
     return RequestTooLarge(f"The request is larger than {limits.max_bytes / 1e6:.0f} MB.")
 

@@ -153,6 +153,8 @@ class Photos(Generic[P, G]):
 
     async def find(self, caller: Caller, photo_id: str) -> KeptPhoto:
         """Raises PhotoNotFound, PhotoExpired, and StoreUnavailable."""
+        if not self._is_ours(photo_id) and self._vault.among_strangers:
+            raise StoreUnavailable("The id may be of a replica with another secret.")
         if not self._is_ours(photo_id):
             raise PhotoNotFound("There is no such photo.", field="photo_id")
         found = await self._vault.get_record(key_of("photo", photo_id), KeptPhoto)

@@ -119,11 +119,15 @@ PROBLEM_TYPES: Final = {
             "fetch-refused", 422, "Address not allowed", "Send the picture itself, or an https address of an allowed, public host."
         ),
         ProblemType("fetch-failed", 422, "Address did not answer", "Send the picture itself, or look whether the address works."),
+        ProblemType("precondition-failed", 412, "Changed meanwhile", "Get it again, and repeat the change with the new ETag."),
+        ProblemType("headers-too-large", 431, "Headers too large", "Send fewer or shorter headers."),
         ProblemType("still-under-way", 409, "Still under way", "Wait for the first answer, or send the same request again later."),
         ProblemType("idempotency-mismatch", 422, "Idempotency-Key used before", "Use a new key for a new request."),
         ProblemType("upload-timeout", 408, "Upload too slow", "The picture did not arrive in time: send a smaller one, or try again."),
         ProblemType("request-too-large", 413, "Request too large", "Send fewer or smaller pictures at once."),
-        ProblemType("unsupported-media-type", 415, "Unsupported media type", "Send the form as multipart/form-data."),
+        ProblemType(
+            "unsupported-media-type", 415, "Unsupported media type", "Send forms as multipart/form-data, JSON as application/json."
+        ),
         # the service
         ProblemType("internal-error", 500, "Internal error", "This is our fault; trying again may help."),
         ProblemType("asset-unavailable", 503, "Model file unavailable", "The service is not set up completely: run `muslin assets`."),
@@ -157,15 +161,21 @@ def documented(*slugs: str) -> dict[int, ResponseSpec]:
             description="; ".join(kind.title for kind in kinds),
             media_type=MEDIA_TYPE,
             examples=[
-                Example(id=kind.slug, summary=kind.title, value=msgspec.to_builtins(_problem(kind, kind.title + "."))) for kind in kinds
+                Example(id=kind.slug, summary=kind.title, value=msgspec.to_builtins(problem_of(kind, kind.title + "."))) for kind in kinds
             ],
         )
         for status, kinds in by_status.items()
     }
 
 
-def _problem(kind: ProblemType, detail: str, errors: Iterable[FieldError] = ()) -> Problem:
+def problem_of(kind: ProblemType, detail: str, errors: Iterable[FieldError] = ()) -> Problem:
     return Problem(kind.uri, kind.title, kind.status, detail, kind.remedy, tuple(errors))
+
+
+def _fields(error: HTTPException) -> tuple[FieldError, ...]:
+    """What Litestar says of the parameters and fields that do not fit."""
+    said = error.extra if isinstance(error.extra, list) else []
+    return tuple(FieldError(str(e["key"]), str(e["message"])) for e in said if isinstance(e, dict) and e.get("key") and e.get("message"))
 
 
 def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMap:
@@ -179,12 +189,12 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
         return Response(problem, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
     def from_models(request: Request[Any, Any, Any], error: MuslinError) -> Response[Problem]:
-        return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail), error.slug)
+        return respond(request, problem_of(PROBLEM_TYPES[error.slug], error.detail), error.slug)
 
     def from_input(request: Request[Any, Any, Any], rejected: InputRejected) -> Response[Problem]:
         error = rejected.error
         errors = (FieldError(rejected.field, error.detail),)
-        return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug)
+        return respond(request, problem_of(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug)
 
     def from_service(request: Request[Any, Any, Any], error: ServiceError) -> Response[Problem]:
         errors = () if error.field is None else (FieldError(error.field, error.detail),)
@@ -193,31 +203,39 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
             headers["WWW-Authenticate"] = 'Bearer realm="muslin"'
         if isinstance(error, UploadTimeout):
             headers["Connection"] = "close"  # RFC 9110, 15.5.9: the rest of the body is not waited for
-        return respond(request, _problem(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug, headers)
+        return respond(request, problem_of(PROBLEM_TYPES[error.slug], error.detail, errors), error.slug, headers)
 
     def from_store(request: Request[Any, Any, Any], _: Exception) -> Response[Problem]:
         kind = PROBLEM_TYPES["store-unavailable"]
-        return respond(request, _problem(kind, "What is kept cannot be reached just now."), kind.slug, {"Retry-After": "2"})
+        return respond(request, problem_of(kind, "What is kept cannot be reached just now."), kind.slug, {"Retry-After": "2"})
 
     def from_framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
         """Unknown address, wrong method, malformed request."""
         if error.status_code >= 500:
             return from_bug(request, error)
         kind = PROBLEM_TYPES[STATUS_SLUGS.get(error.status_code, "invalid-request")]
-        detail = {404: "Nothing is served at this address.", 405: f"{request.method} is not possible at this address."}
-        return respond(
-            request, _problem(kind, detail.get(error.status_code, "The request cannot be understood.")), kind.slug, error.headers
-        )
+        detail = {
+            404: "Nothing is served at this address.",
+            405: f"{request.method} is not possible at this address.",
+            413: "The request is too large for this address.",
+        }
+        problem = problem_of(kind, detail.get(error.status_code, "The request cannot be understood."), _fields(error))
+        return respond(request, problem, kind.slug, error.headers)
+
+    def from_nesting(request: Request[Any, Any, Any], _: RecursionError) -> Response[Problem]:
+        """Of the JSON decoder: nothing else here follows its input into the depth."""
+        return respond(request, problem_of(PROBLEM_TYPES["invalid-request"], "The JSON is nested too deeply."), "invalid-request")
 
     def from_gone(request: Request[Any, Any, Any], error: ClientGone) -> Response[Problem]:
         """Nobody reads it; it is counted apart from what clients do wrong."""
-        return respond(request, _problem(PROBLEM_TYPES["invalid-request"], error.detail), "client-gone")
+        return respond(request, problem_of(PROBLEM_TYPES["invalid-request"], error.detail), "client-gone")
 
     def from_bug(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
         """The log gets the traceback (lines of code, no values), the client nothing of it."""
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        route = request.scope.get("path_template") or "unknown"  # not the address: ids are of people
+        logger.error("%s %s failed", request.method, route, exc_info=error)
         kind = PROBLEM_TYPES["internal-error"]
-        return respond(request, _problem(kind, "Something went wrong inside the service."), kind.slug)
+        return respond(request, problem_of(kind, "Something went wrong inside the service."), kind.slug)
 
     return {
         MuslinError: from_models,
@@ -228,5 +246,6 @@ def exception_handlers(count: Callable[[str, str], None]) -> ExceptionHandlersMa
         PicturesUnavailable: from_store,
         ClientGone: from_gone,
         HTTPException: from_framework,
+        RecursionError: from_nesting,
         Exception: from_bug,
     }

@@ -109,12 +109,12 @@ def read_secret(given: str | None, folder: Path) -> bytes:
     with contextlib.suppress(FileExistsError):
         # written whole under another name first: a second process never sees half of it
         draft = folder / f"secret.{secrets.token_hex(8)}"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(new_secret())
         try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(new_secret())
             os.link(draft, path)
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
     return _decoded(path.read_text())
 
 

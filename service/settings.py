@@ -6,7 +6,9 @@ Every field is set by an environment variable: MUSLIN_ and its name in capitals,
 from __future__ import annotations
 
 import difflib
+import math
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +17,11 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "MUSLIN_"
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+PROMISED_S = 3600
+"""So long, by the default consent text, a photo is kept at most."""
+ORIGIN = re.compile(r"https?://[\w.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?", re.IGNORECASE)
+HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.IGNORECASE)
 MEGA = 1_000_000
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -152,4 +159,26 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         except msgspec.ValidationError as error:
             reason = str(error).partition(" - at ")[0]
             raise SettingsError(f"{PREFIX}{name.upper()}={value!r}: {reason}.") from error
-    return msgspec.convert(given, Settings, strict=False)
+    settings = msgspec.convert(given, Settings, strict=False)
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    """What a type cannot say. Raises SettingsError."""
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingsError(f"{PREFIX}{name.upper()}={value}: a number is needed.")
+    if settings.redis_url is not None and not settings.redis_url.startswith(REDIS_SCHEMES):
+        raise SettingsError(f"{PREFIX}REDIS_URL (or REDIS_URL) must begin with one of {', '.join(REDIS_SCHEMES)}.")
+    if settings.photo_ttl_s > PROMISED_S and settings.consent_text == Settings().consent_text:
+        raise SettingsError(f"{PREFIX}PHOTO_TTL_S is longer than the hour that the consent text promises: write another.")
+    if settings.otlp_endpoint is not None and not settings.otlp_endpoint.startswith(("http://", "https://")):
+        raise SettingsError(f"{PREFIX}OTLP_ENDPOINT must begin with http:// or https://.")
+    for origin in filter(None, (part.strip() for part in settings.cors_origins.split(","))):
+        if not ORIGIN.fullmatch(origin):
+            raise SettingsError(f"{PREFIX}CORS_ORIGINS: {origin!r} is no origin such as https://shop.example; name each.")
+    for host in filter(None, (part.strip() for part in settings.fetch_hosts.split(","))):
+        if not HOST.fullmatch(host):
+            raise SettingsError(f"{PREFIX}FETCH_HOSTS: {host!r} is no host such as cdn.example.com or *.shop.example.")

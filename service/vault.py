@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from service.secrets import Secrets, Unreadable
-from service.store import Hit, Store
+from service.store import Hit, Store, key_of
 
+FINGERPRINT_S: Final = 30.0
+"""A secret that nobody uses any more is forgotten after so long."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Vault:
     """Everything goes through here but counters, locks and epochs, which tell nothing about anybody."""
 
     store: Store
     secrets: Secrets
+    among_strangers: bool = False
+    """Whether the store is used with another secret at the same time; as `look_around` has found it last."""
+
+    async def look_around(self) -> None:
+        """Compares the secret's fingerprint with the one that is in the store, which ends with its replicas. Raises StoreUnavailable."""
+        key, own = key_of("secret", "fingerprint"), self.secrets.digest("fingerprint").encode()
+        found = await self.store.get(key)
+        self.among_strangers = found is not None and found.value != own
+        if not self.among_strangers:
+            await self.store.put(key, own, FINGERPRINT_S)
 
     async def get(self, key: str) -> Hit | None:
         """None also for what cannot be opened: it was sealed with another secret. Raises StoreUnavailable."""

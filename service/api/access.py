@@ -16,18 +16,23 @@ from service.access import Access
 from service.api.documents import PlainOperation
 from service.callers import Caller
 from service.errors import NotAllowed
+from service.forms import FormLimits, need_json
 from service.photos import rfc3339
 from service.problems import documented
+from service.settings import Settings
 
 POLICY: Final = "muslin_rate_policy"
 """Where in a request's state the headers of its rate stand."""
+SMALL_MB: Final = 0.1
+"""Of a body that is JSON alone."""
+JSON_PROBLEMS: Final = ("upload-timeout", "request-too-large", "unsupported-media-type")
 ACCESS_PROBLEMS: Final = ("credentials-missing", "too-many-requests")
 
 
 class TokenOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All may be left out."""
 
-    ttl_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    ttl_s: Annotated[float, Meta(ge=1, le=86_400)] | None = None
     """Seconds for which it is good."""
     quota: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     """Photos and try-ons that it is good for."""
@@ -59,16 +64,22 @@ def need_server(caller: Caller) -> None:
         raise NotAllowed("A shopper's token is not good for this.")
 
 
-def tokens(access: Access) -> Router:
+def tokens(access: Access, settings: Settings) -> Router:
+    limits = FormLimits.of(settings, max_parts=0, max_mb=SMALL_MB)
+
+    async def before(request: Request[Any, Any, Any]) -> None:
+        await need_json(request, limits)
+
     @post(
         "/v1/tokens",
         status_code=201,
         operation_class=PlainOperation,
         responses={
             201: ResponseSpec(TokenRecord, generate_examples=False, description="A token for one shopper."),
-            **documented("invalid-request", "not-allowed", *ACCESS_PROBLEMS),
+            **documented("invalid-request", "not-allowed", *JSON_PROBLEMS, *ACCESS_PROBLEMS),
         },
         summary="A token for a shopper's browser",
+        before_request=before,
         tags=["Access"],
     )
     async def issue(caller: NamedDependency[Caller], data: JSONBody[TokenOrder | None] = None) -> Response[TokenRecord]:

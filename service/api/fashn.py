@@ -131,7 +131,12 @@ def fashn(
         return picture_of(source, name, limits)
 
     @post("/v1/run", status_code=200, include_in_schema=False, request_max_body_size=None)
-    async def run(request: Request[Any, Any, Any], caller: NamedDependency[Caller]) -> Response[RunRecord]:
+    async def run(
+        request: Request[Any, Any, Any],
+        caller: NamedDependency[Caller],
+        webhook_url: Annotated[str | None, QueryParameter(max_length=2000)] = None,
+    ) -> Response[RunRecord]:
+        """The webhook's address is in the query, where FASHN's client puts it, or in the body."""
         with ExitStack() as held:
             take = held.enter_context(uploads.lease())
             order = _order(await read_body(request, limits, take))
@@ -153,7 +158,7 @@ def fashn(
             note = Note(inputs.num_samples, inputs.return_base64, str(request.base_url).rstrip("/"))
             told = msgspec.json.encode(note).decode()
             job = await jobs.submit(
-                caller, digest, work, Webhook(order.webhook_url, partial(links.payload, note)), told, held.pop_all().close
+                caller, digest, work, Webhook(webhook_url or order.webhook_url, partial(links.payload, note)), told, held.pop_all().close
             )
         return Response(RunRecord(job.id), headers=NO_STORE)
 

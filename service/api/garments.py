@@ -16,16 +16,17 @@ from msgspec import Meta
 from models.errors import MuslinError
 from models.image_headers import sniff
 from models.types import Category
-from service.api.access import ACCESS_PROBLEMS, need_server
+from service.api.access import ACCESS_PROBLEMS, JSON_PROBLEMS, SMALL_MB, need_server
 from service.api.documents import PlainOperation, tidy_examples
-from service.api.manners import IDEMPOTENCY_PROBLEMS, not_modified
+from service.api.manners import IDEMPOTENCY_PROBLEMS, MATCH_PROBLEMS, need_match, not_modified
 from service.api.try_on_document import BINARY
 from service.callers import Caller
 from service.catalogue import PAGE_MOST, UNCHANGED, Catalogue, Garment, Measure, SizeChart
 from service.categories import parse_categories
 from service.errors import InputRejected, InvalidRequest
-from service.forms import FormLimits, one, read_form, while_connected
+from service.forms import FormLimits, need_json, one, read_form, while_connected
 from service.idempotency import Idempotency
+from service.names import NAME_MOST, plain_name
 from service.photos import rfc3339
 from service.problems import documented
 from service.records import NoticeRecord
@@ -33,7 +34,6 @@ from service.settings import Settings
 from service.worker import UploadMemory
 
 FILES, TEXTS = frozenset({"picture"}), frozenset({"name", "category", "size_chart"})
-NAME_MOST: Final = 200
 PRIVATE: Final = {"Cache-Control": "private, no-cache"}
 """A client may keep it, but asks each time whether it is still so."""
 
@@ -104,6 +104,10 @@ class UploadOperation(Operation):
 
 def garments(catalogue: Catalogue[Any, Any], idempotency: Idempotency, uploads: UploadMemory, settings: Settings) -> Router:
     limits = FormLimits.of(settings, max_parts=6, max_mb=settings.max_image_mb + 0.1)
+    small = FormLimits.of(settings, max_parts=0, max_mb=SMALL_MB)
+
+    async def before(request: Request[Any, Any, Any]) -> None:
+        await need_json(request, small)
 
     @post(
         "/",
@@ -135,9 +139,7 @@ def garments(catalogue: Catalogue[Any, Any], idempotency: Idempotency, uploads: 
             files = form.files.get("picture", ())
             if len(files) != 1:
                 raise InvalidRequest("Send exactly one picture." if files else "The picture is missing.", field="picture")
-            name = one(form, "name") or ""
-            if not 0 < len(name) <= NAME_MOST:
-                raise InvalidRequest(f"The garment needs a name of {NAME_MOST} characters at most.", field="name")
+            name = _name(one(form, "name") or "")
             try:
                 (category,) = parse_categories([one(form, "category") or "auto"], 1)
             except ValueError as error:
@@ -198,19 +200,31 @@ def garments(catalogue: Catalogue[Any, Any], idempotency: Idempotency, uploads: 
         "/{garment_id:str}",
         operation_class=PlainOperation,
         responses=documented(
-            "invalid-request", "garment-not-found", "not-allowed", "store-unavailable", *READING_PROBLEMS, *ACCESS_PROBLEMS
+            "invalid-request",
+            "garment-not-found",
+            "not-allowed",
+            "store-unavailable",
+            *MATCH_PROBLEMS,
+            *JSON_PROBLEMS,
+            *READING_PROBLEMS,
+            *ACCESS_PROBLEMS,
         ),
         summary="Change a garment",
+        before_request=before,
     )
     async def change(
-        caller: NamedDependency[Caller], garment_id: FromPath[str], data: JSONBody[GarmentChange]
+        request: Request[Any, Any, Any], caller: NamedDependency[Caller], garment_id: FromPath[str], data: JSONBody[GarmentChange]
     ) -> Response[GarmentResource]:
-        """Its name, category or size chart; another category reads the picture again. Another picture is another garment."""
+        """Its name, category or size chart; another category reads the picture again. Another picture is another garment.
+
+        With `If-Match` nothing is changed that somebody else has changed meanwhile.
+        """
         need_server(caller)
+        need_match(request, _etag(await catalogue.find(caller, garment_id)))
         garment = await catalogue.change(
             caller,
             garment_id,
-            None if data.name is msgspec.UNSET else data.name,
+            None if data.name is msgspec.UNSET else _name(data.name),
             UNCHANGED if data.category is msgspec.UNSET else data.category,
             None if data.size_chart is msgspec.UNSET else data.size_chart,
         )
@@ -219,15 +233,23 @@ def garments(catalogue: Catalogue[Any, Any], idempotency: Idempotency, uploads: 
     @delete(
         "/{garment_id:str}",
         operation_class=PlainOperation,
-        responses=documented("garment-not-found", "not-allowed", "store-unavailable", *ACCESS_PROBLEMS),
+        responses=documented("garment-not-found", "not-allowed", "store-unavailable", *MATCH_PROBLEMS, *ACCESS_PROBLEMS),
         summary="Remove a garment",
     )
-    async def remove(caller: NamedDependency[Caller], garment_id: FromPath[str]) -> None:
+    async def remove(request: Request[Any, Any, Any], caller: NamedDependency[Caller], garment_id: FromPath[str]) -> None:
         """With its picture. Finished try-ons stay until they expire."""
         need_server(caller)
+        need_match(request, _etag(await catalogue.find(caller, garment_id)))
         await catalogue.remove(caller, garment_id)
 
     return Router("/v1/garments", route_handlers=[add, page, find, picture, change, remove], tags=["Garments"])
+
+
+def _name(text: str) -> str:
+    name = plain_name(text)
+    if name is None:
+        raise InvalidRequest(f"The garment needs a name of {NAME_MOST} printable characters at most.", field="name")
+    return name
 
 
 def _size_chart(text: str | None) -> dict[str, dict[Measure, float]]:

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from litestar import Request, Response
 
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, PreconditionFailed
 
 PATIENCE_MOST_S: Final = 300
+MATCH_PROBLEMS: Final = ("precondition-failed",)
 IDEMPOTENCY_PROBLEMS: Final = ("idempotency-mismatch", "still-under-way")
 SECONDS: Final = re.compile(r"\d{1,6}(\.\d{1,6})?")
 
@@ -24,6 +25,21 @@ def patience(request: Request[Any, Any, Any]) -> float | None:
     if not 0 < seconds <= PATIENCE_MOST_S:
         raise InvalidRequest(f"Request-Timeout must be a number of seconds, {PATIENCE_MOST_S} at most.", field="Request-Timeout")
     return seconds
+
+
+def need_match(request: Request[Any, Any, Any], etag: str) -> None:
+    """For what changes something: If-Match, when it is sent, must name the present state (RFC 9110, 13.1.1: strong comparison).
+    Raises PreconditionFailed.
+    """
+    wanted = request.headers.get("if-match")
+    if wanted is not None and not {"*", etag} & {tag.strip() for tag in wanted.split(",")}:
+        raise PreconditionFailed("It was changed meanwhile: look at it again first.", field="If-Match")
+
+
+def answered_later(request: Request[Any, Any, Any]) -> bool:
+    """Whether the client prefers `respond-async` (RFC 7240: preferences are tokens in any case, with parameters)."""
+    preferences = request.headers.get("prefer", "").split(",")
+    return any(preference.partition(";")[0].strip().lower() == "respond-async" for preference in preferences)
 
 
 def not_modified(request: Request[Any, Any, Any], etag: str, headers: Mapping[str, str]) -> Response[bytes] | None:

@@ -15,14 +15,14 @@ from litestar.params import FromPath
 from models.images import Encoding
 from service.access import Access
 from service.api.jobs import payload, resource
-from service.api.manners import not_modified, patience
+from service.api.manners import answered_later, not_modified, patience
 from service.api.orders import FILES, TEXTS, order_of, wish_of_form, wish_of_json
 from service.api.records import PictureRecord, TryOnRecord
 from service.api.try_on_document import FOUND_RESPONSES, RESPONSES, FoundOperation, TryOnOperation
 from service.callers import Caller
 from service.catalogue import Catalogue
 from service.dressing import MEDIA_TYPES, Answer, Dressed, Dresser
-from service.errors import NotAcceptable, ResultNotFound
+from service.errors import InvalidRequest, NotAcceptable, ResultNotFound
 from service.fetching import Fetcher
 from service.forms import FormLimits, read_body, read_form, while_connected
 from service.idempotency import Idempotency
@@ -76,7 +76,9 @@ def try_ons(
             async def dress() -> Answer:
                 return await dresser.dress(await order_of(wish, encoding, caller, patience_s, photos, catalogue))
 
-            later = "respond-async" in request.headers.get("prefer", "")
+            later = answered_later(request)
+            if wish.webhook_url is not None and not later:
+                raise InvalidRequest("A webhook is told of what is answered later: send Prefer: respond-async.", field="webhook_url")
             what = (wish.photo, *wish.garments, *map(str, wish.categories), wish.tuck.value, encoding, str(later))
             async with idempotency.once(request.headers.get("idempotency-key"), caller, "try-ons", *what) as once:
                 # equal requests have equal answers: a repetition is a look into what is kept, or draws the same once more

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from service.access import Access, ApiKeys
+from service.callers import Caller
 from service.cli import main
-from service.database import connect
+from service.database import connect, migrate
 from service.errors import CredentialsMissing
 from service.memory_store import MemoryStore
 from service.secrets import Secrets, new_secret
@@ -137,14 +138,17 @@ def test_tokens_end_and_are_nobody_elses(tmp_path: Path) -> None:
     now = [1000.0]
     settings = Settings(access="keys", data_dir=str(tmp_path))
 
+    database = connect(settings)
+    keys = ApiKeys(database)
+
     def access(secret: bytes) -> Access:
-        return Access(ApiKeys(connect(settings)), MemoryStore(10_000), Secrets(secret), settings, clock=lambda: now[0])
+        return Access(keys, MemoryStore(10_000), Secrets(secret), settings, clock=lambda: now[0])
 
     async def check() -> None:
+        await migrate(database)
+        key, _ = await keys.create("x", "shop")
         ours = access(bytes(32))
-        from service.callers import Caller
-
-        issued = ours.issue(Caller("shop"), 60, None)
+        issued = ours.issue(Caller("shop", key=key.id), 60, None)
         assert (await ours.identify(f"Bearer {issued.token}")).tenant == "shop"
         for token in (issued.token + "0", issued.token[:-1], issued.token.replace("mt_", "mt_A")):
             with pytest.raises(CredentialsMissing):
@@ -154,6 +158,12 @@ def test_tokens_end_and_are_nobody_elses(tmp_path: Path) -> None:
         now[0] += 61
         with pytest.raises(CredentialsMissing):
             await ours.identify(f"Bearer {issued.token}")
+        now[0] -= 61
+        await keys.revoke(key.id)
+        assert (await ours.identify(f"Bearer {issued.token}")).tenant == "shop", "believed for seconds still"
+        with pytest.raises(CredentialsMissing):
+            await access(bytes(32)).identify(f"Bearer {issued.token}")
+        await database.dispose()
 
     asyncio.run(check())
 

@@ -346,6 +346,36 @@ def test_serve_says_when_the_port_is_taken() -> None:
     assert errors == f"muslin: Cannot listen on 127.0.0.1 port {port}: Address already in use.\n"
 
 
+@pytest.mark.parametrize(
+    "settings,words",
+    [
+        ({"MUSLIN_DATABASE_URL": "postgresql://u:x@127.0.0.1:1/x"}, "The database cannot be used"),
+        ({"MUSLIN_DATABASE_URL": "postgresql://u:p@h:notaport/x"}, "MUSLIN_DATABASE_URL must begin with"),
+        ({"REDIS_URL": "http://127.0.0.1:1"}, "must begin with one of redis://"),
+    ],
+)
+def test_serve_says_what_it_cannot_use(settings: dict[str, str], words: str) -> None:
+    with start(**settings) as process:
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert errors.startswith("muslin: ")
+    assert errors.count("\n") == 1, "one sentence, and no word that it serves"
+    assert words in errors
+
+
+def test_a_device_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("MUSLIN_DEVICE", "cuda:99")
+    assert main(["try-on", str(folder / "a.png"), str(folder / "x.png"), "-o", str(folder / "o.png")]) == 2
+    assert capsys.readouterr().err == "muslin: MUSLIN_DEVICE=cuda:99: torch sees no such device here.\n"
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "\x1b[31m", "x" * 300])
+def test_what_is_no_name_for_a_key(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUSLIN_DATA_DIR", str(tmp_path))
+    assert main(["keys", "create", name]) == 2
+    assert main(["keys", "create", "shop", "--tenant", name]) == 2
+
+
 def test_assets_fetches_what_is_missing_and_says_where_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def missing(_: Path | None) -> PersonAssets:
         raise AssetError("Nothing there.")

@@ -243,3 +243,51 @@ async def test_migrations_go_down_and_up_again(settings: Settings) -> None:
     async with database.connect() as connection:
         assert await connection.run_sync(tables) == full > {"alembic_version"}
     await database.dispose()
+
+
+def test_names_in_any_writing(service: httpx.Client) -> None:
+    garment = add(service, some(), "ÜNÏ Shirt 50%_").json()
+    for part in ("üni".replace("i", "ï"), "ÜNÏ", "shirt 50%_"):
+        assert garment["id"] in [g["id"] for g in service.get("/v1/garments", params={"name": part}).json()["garments"]], part
+    assert service.get("/v1/garments", params={"name": "50_"}).json()["garments"] == []
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\u0000b", "a\nb", "a\u202eb", "x" * 201])
+def test_what_is_no_name(service: httpx.Client, name: str) -> None:
+    assert add(service, some(), name).status_code == 400
+    where = f"/v1/garments/{add(service, some()).json()['id']}"
+    refused = service.patch(where, json={"name": name})
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["field"] == "name"
+
+
+@pytest.mark.parametrize("path", ["%00", "gm_%00", "gm_" + "0" * 27, "x" * 300])
+def test_what_is_no_id(service: httpx.Client, path: str) -> None:
+    assert service.get(f"/v1/garments/{path}").json()["type"] == "/problems/garment-not-found"
+
+
+@pytest.mark.parametrize("query", ["name=%00", "name=a%00", "cursor=kgWiYQA", "cursor=ksv_-AAAAAAAAKNnbV8"])
+def test_what_no_database_should_see(service: httpx.Client, query: str) -> None:
+    assert service.get(f"/v1/garments?{query}").status_code == 400
+
+
+def test_nobody_overwrites_what_another_has_changed(service: httpx.Client) -> None:
+    made = add(service, some())
+    where, etag = made.headers["location"], made.headers["etag"]
+    changed = service.patch(where, json={"name": "A"}, headers={"If-Match": etag})
+    assert changed.status_code == 200
+    for refused in (
+        service.patch(where, json={"name": "B"}, headers={"If-Match": etag}),
+        service.delete(where, headers={"If-Match": etag}),
+    ):
+        assert (refused.status_code, refused.json()["type"]) == (412, "/problems/precondition-failed")
+    assert service.delete(where, headers={"If-Match": changed.headers["etag"]}).status_code == 204
+
+
+@pytest.mark.parametrize("body", ["[" * 3000, '{"a":' * 50_000, "{", "[]", '{"nome": "x"}'])
+def test_json_that_is_none_of_ours(service: httpx.Client, body: str) -> None:
+    where = add(service, some()).headers["location"]
+    headers = {"Content-Type": "application/json"}
+    assert service.patch(where, content=body, headers=headers).status_code in (400, 413)
+    assert service.post("/v1/tokens", content=body, headers=headers).status_code in (400, 413)
+    assert service.patch(where, content='{"name": "x"}', headers={"Content-Type": "text/plain"}).status_code == 415

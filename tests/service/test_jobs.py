@@ -23,7 +23,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from fashn import Fashn
+from fashn import Fashn, UnprocessableEntityError
 
 from models.errors import NoPerson
 from models.images import decode, encode
@@ -186,6 +186,30 @@ def test_webhooks_are_signed_and_come_until_they_are_taken(site: Site, garment: 
     assert (path, told["webhook-signature"], told["host"]) == ("/hook", f"v1,{expected}", f"{HOST}:{site.port}")
     assert json.loads(body)["type"] == "try-on.completed"
     assert json.loads(body)["data"]["id"] == taken.json()["id"]
+
+
+def test_a_webhook_is_for_what_is_answered_later(client: httpx.Client, photo: bytes, garment: bytes) -> None:
+    now = client.post("/v1/try-ons", files=form(photo, garment, webhook_url="https://shop.example/"))
+    assert (now.status_code, now.json()["errors"][0]["field"]) == (400, "webhook_url")
+
+
+@pytest.mark.parametrize("prefer,status", [("RESPOND-ASYNC", 202), ("wait=3, respond-async; x=1", 202), ("respond-asyncx", 200)])
+def test_preferences_are_tokens(client: httpx.Client, garment: bytes, prefer: str, status: int) -> None:
+    assert client.post("/v1/try-ons", files=form(some(), garment), headers={"Prefer": prefer}).status_code == status
+
+
+def test_fashns_client_gives_its_webhook_in_the_query(site: Site, photo: bytes, garment: bytes) -> None:
+    with serving(FakeEngine(), settings(site), outside(site)) as address:
+        theirs = Fashn(api_key="anything", base_url=f"{address}/compat/fashn")
+        inputs: Any = {"model_image": uri(photo), "garment_image": uri(garment)}
+        taken = theirs.predictions.run(model_name="tryon-v1.6", inputs=inputs, webhook_url=site.url("/fashn"))
+        deadline = time.monotonic() + 10
+        while not site.posts and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with pytest.raises(UnprocessableEntityError):
+            theirs.predictions.run(model_name="tryon-v1.6", inputs=inputs, webhook_url="https://elsewhere.example/")
+    path, _, body = site.posts[0]
+    assert (path, json.loads(body)["id"], json.loads(body)["status"]) == ("/fashn", taken.id, "completed")
 
 
 def test_pictures_by_address(site: Site, photo: bytes, garment: bytes) -> None:

@@ -243,7 +243,7 @@ def test_in_redis_nothing_personal_is_readable_and_after_an_erasure_nothing_is_l
         left = everything_in(url)
         assert len(left) < 500 < before
         keys = sorted(line.split(b"=")[0].split(b":")[2] for line in left.splitlines())
-        assert keys == [b"epoch", b"epoch", b"gone"]  # of keyed digests, and of the id
+        assert keys == [b"epoch", b"epoch", b"gone", b"secret"]  # of keyed digests, of the id, and the secret's fingerprint
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
@@ -318,3 +318,32 @@ def test_another_process_takes_over_when_the_one_that_computes_dies(redis_url: s
         begin = time.monotonic()
         assert post(client, form(photo, garment)).content == first.content
         assert 0.5 < time.monotonic() - begin < 3
+
+
+def test_a_result_is_kept_no_longer_than_its_photo() -> None:
+    """As long as a result is kept its photo can be deleted, and it with the photo."""
+    with serving(FakeEngine(), Settings(secret=SECRET, photo_ttl_s=1.5)) as address, httpx.Client(base_url=address, timeout=20) as client:
+        photo_id = keep(client, encode(drawn(1), "png")).json()["id"]
+        where = post(client, by_id(photo_id, encode(drawn(2), "png"))).headers["content-location"]
+        assert client.get(where).status_code == 200
+        time.sleep(1.6)
+        assert client.get(f"/v1/photos/{photo_id}").status_code == 410
+        assert client.get(where).status_code == 404
+
+
+def test_a_replica_with_another_secret_answers_no_erasure(redis_url: str) -> None:
+    """It cannot tell whether the id is genuine: 404 would say that there is nothing to delete."""
+    with (
+        serving(FakeEngine(), Settings(secret=SECRET, redis_url=redis_url)) as here,
+        httpx.Client(base_url=here, timeout=20) as client,
+    ):
+        photo_id = keep(client, encode(drawn(3), "png")).json()["id"]
+        time.sleep(0.2)
+        with serving(FakeEngine(), Settings(secret=new_secret(), redis_url=redis_url)) as there:
+            for _ in range(100):
+                if httpx.get(f"{there}/health/ready").json()["status"] == "degraded":
+                    break
+                time.sleep(0.05)
+            answer = httpx.delete(f"{there}/v1/photos/{photo_id}")
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/store-unavailable")
+        assert client.delete(f"/v1/photos/{photo_id}").status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import socket
@@ -305,11 +306,41 @@ def test_a_finished_result_is_served_even_when_overloaded(photo: bytes, garment:
         assert busy.result().status_code == 200
 
 
+@pytest.mark.parametrize(
+    "request_,status,slug",
+    [
+        (b"POST /v1/try-ons HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", 400, "invalid-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400, "invalid-request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 400, "invalid-request"),
+        (b"NONSENSE / HTTP/1.1\r\n\r\n", 400, "invalid-request"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers-too-large"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: bcdefghij\r\n" * 7000 + b"\r\n", 431, "headers-too-large"),
+    ],
+)
+def test_what_is_no_http_gets_a_problem_too(shared: httpx.Client, request_: bytes, status: int, slug: str) -> None:
+    with socket.create_connection((shared.base_url.host, shared.base_url.port or 0), 5) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request_)
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65_536):
+                said += piece
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"application/problem+json" in head
+    assert json.loads(body)["type"] == f"/problems/{slug}"
+
+
 def test_a_deadline_that_passes_takes_waiting_work_along(garment: bytes) -> None:
     engine = FakeEngine(gate=threading.Event())
     assert engine.gate is not None
     settings = Settings(request_timeout_s=0.4)
     with serving(engine, settings) as address, httpx.Client(base_url=address, timeout=20) as client, ThreadPoolExecutor(8) as pool:
+        engine.gate.set()
+        for seed in range(10, 13):  # it learns that they are quick, and lets four in at once
+            assert post(client, form(encode(drawn(seed), "png"), garment)).status_code == 200
+        engine.gate.clear()
+        engine.calls.clear()
         late = list(pool.map(lambda seed: post(client, form(encode(drawn(seed), "png"), garment)), range(4)))
         for answer in late:
             assert_problem(answer, "deadline-exceeded")

@@ -29,6 +29,14 @@ def test_values_are_converted() -> None:
         ("MUSLIN_REQUEST_TIMEOUT_S", "-1", "> 0"),
         ("MUSLIN_REDDIS_URL", "redis://db", "did you mean MUSLIN_REDIS_URL"),
         ("MUSLIN_XYZZY", "1", "is not a setting."),
+        ("MUSLIN_PHOTO_TTL_S", "inf", "a number is needed"),
+        ("MUSLIN_PHOTO_TTL_S", "7200", "promises"),
+        ("MUSLIN_REDIS_URL", "http://127.0.0.1:1", "redis://"),
+        ("REDIS_URL", "nonsense", "redis://"),
+        ("MUSLIN_CORS_ORIGINS", "*", "no origin"),
+        ("MUSLIN_CORS_ORIGINS", "https://a.example,shop.example", "shop.example"),
+        ("MUSLIN_FETCH_HOSTS", "https://cdn.example.com/x", "no host"),
+        ("MUSLIN_OTLP_ENDPOINT", "nonsense", "http://"),
     ],
 )
 def test_mistakes_are_named(name: str, value: str, words: str) -> None:
