@@ -1,0 +1,127 @@
+"""Times calls: warm, one after the other, by the clock and by the processor, with what is known of the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+import torch
+
+T = TypeVar("T")
+PACKAGES: Final = ("torch", "mediapipe", "numpy", "opencv-contrib-python", "simplejpeg")
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Of the milliseconds of `n` calls."""
+
+    n: int
+    least_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    quartiles_apart_ms: float
+    cpu_ms: float
+    """Median of the processor time of all threads."""
+
+    @classmethod
+    def of(cls, wall_ms: Sequence[float], cpu_ms: Sequence[float]) -> Spread:
+        ordered = sorted(wall_ms)
+
+        def at(share: float) -> float:
+            """By the nearest rank: a value that was measured."""
+            return round(ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))], 3)
+
+        return cls(
+            n=len(ordered),
+            least_ms=round(ordered[0], 3),
+            p50_ms=at(0.5),
+            p95_ms=at(0.95),
+            p99_ms=at(0.99),
+            quartiles_apart_ms=round(at(0.75) - at(0.25), 3),
+            cpu_ms=round(statistics.median(cpu_ms), 3),
+        )
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where and beside what it was measured."""
+
+    processor: str
+    cores: int
+    """That this process may use."""
+    load: float
+    """Mean of running processes over the minute before; over the cores' number the times are somebody else's too."""
+    system: str
+    python: str
+    packages: dict[str, str]
+    device: str
+
+    @classmethod
+    def here(cls, device: str) -> Machine:
+        name = device
+        if device.startswith("cuda"):
+            name = torch.cuda.get_device_name(device)
+        return cls(
+            processor=_processor(),
+            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            load=round(os.getloadavg()[0], 2),
+            system=f"{platform.system()} {platform.release()}",
+            python=platform.python_version(),
+            packages={name: version(name) for name in PACKAGES},
+            device=name,
+        )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+class Stopwatch:
+    """Collects the times of calls; on CUDA each ends when the device has."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._cuda = device.startswith("cuda")
+        self.wall_ms: list[float] = []
+        self.cpu_ms: list[float] = []
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """Calls, and gives what it gives."""
+        self._settle()
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = call()
+        self._settle()
+        self.wall_ms.append(1000 * (time.perf_counter() - wall))
+        self.cpu_ms.append(1000 * (time.process_time() - cpu))
+        return result
+
+    def _settle(self) -> None:
+        if self._cuda:
+            torch.cuda.synchronize()
+
+    def spread(self) -> Spread:
+        return Spread.of(self.wall_ms, self.cpu_ms)
+
+
+def timed(call: Callable[[], object], repeats: int, warm_up: int = 2, device: str = "cpu") -> Spread:
+    watch = Stopwatch(device)
+    for _ in range(warm_up):
+        call()
+    for _ in range(repeats):
+        watch(call)
+    return watch.spread()
+
+
+def peak_memory_mb() -> float:
+    """The most that this process ever held."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 1)

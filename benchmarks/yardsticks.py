@@ -1,0 +1,58 @@
+"""What to hold the core's time against, timed in the same run on the same machine.
+
+The floor is what any warp costs here: one OpenCV remap of four channels and one JPEG of the same picture. The networks are torchvision's
+`lraspp_mobilenet_v3_large` with random weights, the smallest there is for pictures: what one small network costs before it does anything
+of use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import cv2
+import numpy as np
+import simplejpeg
+import torch
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+from models.types import Picture
+
+NETWORK_SIZES: Final = ((192, 256), (768, 1024))
+"""(width, height) px."""
+QUALITY: Final = 90
+
+
+def floor(size: tuple[int, int]) -> Callable[[], object]:
+    """One remap of four channels and one JPEG at `size` (width, height)."""
+    width, height = size
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.integers(0, 256, (height // 16, width // 16, 4), dtype=np.uint8), size, interpolation=cv2.INTER_CUBIC)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    along, down = x + 8 * np.sin(y / 40, dtype=np.float32), y + 8 * np.cos(x / 50, dtype=np.float32)
+
+    def call() -> object:
+        warped = cv2.remap(smooth, along, down, cv2.INTER_LINEAR)
+        return simplejpeg.encode_jpeg(np.ascontiguousarray(warped[..., :3]), QUALITY, "RGB", "444")
+
+    return call
+
+
+def network(size: tuple[int, int], device: str) -> Callable[[], object]:
+    """One small segmentation network on one picture of `size` (width, height)."""
+    torch.manual_seed(0)
+    model = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval().to(device)
+    picture = torch.rand(1, 3, size[1], size[0], device=device)
+
+    @torch.inference_mode()
+    def call() -> object:
+        return model(picture)["out"]
+
+    return call
+
+
+def phone_photo(picture: Picture, megapixels: float = 12.0) -> bytes:
+    """`picture` as a phone would send it: so large, as a JPEG."""
+    scale = (megapixels * 1e6 / (picture.shape[0] * picture.shape[1])) ** 0.5
+    large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(large), QUALITY, "RGB", "420"))
