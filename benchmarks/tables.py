@@ -29,9 +29,12 @@ def table(report: Report) -> str:
         ("first try-on of a 12-megapixel JPEG, file to file, the garment known", report.cold),
         *((f"one small network, lraspp_mobilenet_v3_large at {size}", spread) for size, spread in report.networks.items()),
     ]
-    lines = [
+    about = (
         f"Milliseconds at {first.width} × {first.height}, one thread; {report.machine.processor}, {report.machine.cores} cores, "
-        f"load {report.machine.load:g}, torch {report.machine.packages['torch']}, {report.machine.device}; engine {report.engine}:",
+        f"load {report.machine.load:g}, torch {report.machine.packages['torch']}, {report.machine.device}; engine {report.engine}:"
+    )
+    lines = [
+        about,
         "",
         "| | p50 | p95 | CPU |",
         "|---|---:|---:|---:|",
