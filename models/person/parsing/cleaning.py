@@ -141,6 +141,8 @@ def _without_impossible(q: Tensor, zones: Zones, foreground: Tensor, hung: Tenso
     rooted = (labels == Label.HAIR) & ~parts.spread(loose)
     near = dilate(rooted.float(), LOCK_GAP_PX)
     loose &= (parts.sum(near) == 0) | (parts.sum(hung) < LOCK_SHARE * parts.area)
+    if on_host(q) and not bool((loose & (parts.label == Label.HAIR)).any()):
+        return q / q.sum(1, keepdim=True).clamp_min(1e-9)
     # loose hair becomes what it would be without hair, and no ground where the mask knows better
     bald = parts.spread(loose) & (labels == Label.HAIR)
     others = q[:, Label.SKIN :]
