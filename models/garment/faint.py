@@ -27,6 +27,7 @@ from models.garment.maskops import (
     local_mean,
     opened,
     reachable_by,
+    sized,
 )
 from models.types import BoolArray, FloatArray
 
@@ -180,8 +181,7 @@ def _not_standing(pockets: BoolArray) -> BoolArray:
 
 def _chains(ground: Ground, cloth: BoolArray) -> BoolArray:
     """(h, w) what lies between small pieces of surely cloth in a row: a striped strap."""
-    _, labels, stats = components(cloth)
-    sizes = stats[:, cv2.CC_STAT_AREA]
+    labels, sizes = sized(cloth)
     furthest = np.zeros(len(sizes), np.float32)
     np.maximum.at(furthest, labels[cloth], ground.distance[cloth])
     small = (sizes >= LINK_AREA[0]) & (sizes < LINK_AREA[1] * cloth.size) & (furthest > LINK_DISTANCE)
@@ -194,8 +194,7 @@ def _chains(ground: Ground, cloth: BoolArray) -> BoolArray:
 
 def _joints(cloth: BoolArray) -> BoolArray:
     """(h, w) narrow bands between sizeable pieces of cloth that nothing else connects."""
-    _, labels, stats = components(fill_holes(cloth))
-    sizes = stats[:, cv2.CC_STAT_AREA]
+    labels, sizes = sized(fill_holes(cloth))
     pieces = [int(i) for i in np.argsort(-sizes[1:]) + 1 if sizes[i] > PIECE * cloth.size][:MOST_PIECES]
     result = np.zeros_like(cloth)
     if len(pieces) < 2:

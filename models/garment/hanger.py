@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from models.garment.maskops import components, dilated, disk, opened
+from models.garment.maskops import components, dilated, disk, opened, sized
 from models.types import BoolArray
 
 HOOK: Final = (0.15, 0.035)
@@ -22,12 +22,12 @@ STROKE: Final = 0.035
 
 def find_hanger(cloth: BoolArray, clear: BoolArray) -> BoolArray | None:
     """(h, w) the hook that stands above `cloth`, and the strokes of `clear`, the part of it that is seen, that hang together with it."""
-    count, labels, stats = components(cloth)
-    if count < 2:
+    labels, sizes = sized(cloth)
+    if len(sizes) < 2:
         return None
-    main = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-    x, y, width, height = (int(v) for v in stats[main, :4])
-    rows = labels[y : y + height, x : x + width] == main
+    main = labels == 1 + int(np.argmax(sizes[1:]))
+    x, y, width, height = cv2.boundingRect(main.view(np.uint8))
+    rows = main[y : y + height, x : x + width]
     extents = width - rows.argmax(1) - rows[:, ::-1].argmax(1)
     high = int(np.argmax(extents > HOOK[0] * width))
     middle = x + float(np.nonzero(rows[:high])[1].mean()) if high else 0.0

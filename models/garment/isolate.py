@@ -20,7 +20,7 @@ from models.garment.gaps import gaps
 from models.garment.ground import Ground, ground_of
 from models.garment.hanger import find_hanger
 from models.garment.lace import Lace, find_lace
-from models.garment.maskops import Labels, components, dilated, disk, eroded
+from models.garment.maskops import Indices, Labels, dilated, disk, eroded, sized
 from models.garment.outline import STANDS_OFF, antialias, fill_pockets, without_bites
 from models.garment.scale import to_picture, to_work, work_factor
 from models.types import BoolArray, FloatArray, LabelMap, Picture
@@ -95,16 +95,16 @@ def is_cut_out(alpha: LabelMap) -> bool:
     return bool((alpha > 127).mean() < OPAQUE and min(corners) < 128)
 
 
-def _main_piece(mask: BoolArray, count: int, labels: Labels, stats: Labels) -> BoolArray:
-    """The largest of the `components` of `mask` (h, w) and the small ones that hang close to it."""
-    if count <= 2:
+def _main_piece(mask: BoolArray, labels: Labels, sizes: Indices) -> BoolArray:
+    """The largest of the pieces of `mask` (h, w), `sized`, and the small ones that hang close to it."""
+    if len(sizes) <= 2:
         return mask
-    order = np.argsort(-stats[1:, cv2.CC_STAT_AREA]) + 1
+    order = np.argsort(-sizes[1:]) + 1
     main: BoolArray = labels == order[0]
     near = dilated(main, disk(2 * int(KEPT_PIECE[1] * max(mask.shape))))
     result = main.copy()
     for i in order[1:]:
-        if stats[i, cv2.CC_STAT_AREA] < KEPT_PIECE[0] * stats[order[0], cv2.CC_STAT_AREA]:
+        if sizes[i] < KEPT_PIECE[0] * sizes[order[0]]:
             break
         piece = labels == i
         if near[piece].any():
@@ -112,20 +112,19 @@ def _main_piece(mask: BoolArray, count: int, labels: Labels, stats: Labels) -> B
     return result
 
 
-def _check(mask: BoolArray) -> tuple[int, Labels, Labels]:
-    """The `components` of `mask` (h, w). Raises GarmentNotIsolated unless it shows one whole garment."""
-    count, labels, stats = components(mask)
-    if count < 2 or stats[1:, cv2.CC_STAT_AREA].max() < SMALLEST * mask.size:
+def _check(mask: BoolArray) -> tuple[Labels, Indices]:
+    """The pieces of `mask` (h, w), `sized`. Raises GarmentNotIsolated unless it shows one whole garment."""
+    labels, sizes = sized(mask)
+    if len(sizes) < 2 or sizes[1:].max() < SMALLEST * mask.size:
         raise GarmentNotIsolated("No garment stands out: send a picture of one garment on a plain ground of another colour.")
-    areas = np.sort(stats[1:, cv2.CC_STAT_AREA])[::-1]
+    areas = np.sort(sizes[1:])[::-1]
     if len(areas) > 1 and areas[1] > RIVAL_SHARE * areas[0]:
         raise GarmentNotIsolated("Several things lie apart in the picture: send a picture of one garment only.")
-    main = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]
-    width, height = int(main[cv2.CC_STAT_WIDTH]), int(main[cv2.CC_STAT_HEIGHT])
+    _, _, width, height = cv2.boundingRect((labels == 1 + int(np.argmax(sizes[1:]))).view(np.uint8))
     edges = (mask[0].sum() / width, mask[-1].sum() / width, mask[:, 0].sum() / height, mask[:, -1].sum() / height)
     if max(edges[:2]) > BORDER_CONTACT[0] or max(edges[2:]) > BORDER_CONTACT[1]:
         raise GarmentNotIsolated("The garment is cut off by the picture's border: send a picture that shows all of it.")
-    return count, labels, stats
+    return labels, sizes
 
 
 def _clearness(mask: BoolArray, ground: Ground) -> float:
