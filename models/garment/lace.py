@@ -82,7 +82,9 @@ def _within(picture: Picture, mask: BoolArray, difference: FloatArray, width: in
     length = float(np.linalg.norm(main))
     if length < STANDS_OUT or (_length(few - main[:, None, None])[seen_core] < PLAIN).mean() < PLAIN_SHARE:
         return None
-    share = np.einsum("k,khw->hw", main / np.float32(length**2), difference)
+    share = np.zeros(mask.shape, np.float32)
+    for plane, part in zip(difference, main / np.float32(length**2), strict=True):
+        share += plane * part
     off = _length(difference - main[:, None, None] * share)
     inner = eroded(mask, disk(5))
     weight = np.maximum(local_mean(inner.astype(np.float32), window), 1e-3)
@@ -117,8 +119,10 @@ def _within(picture: Picture, mask: BoolArray, difference: FloatArray, width: in
 
 def _length(planes: FloatArray) -> FloatArray:
     """(3, h, w) -> (h, w)."""
-    length: FloatArray = np.sqrt(np.einsum("khw,khw->hw", planes, planes))
-    return length
+    squares: FloatArray = planes[0] * planes[0]
+    for plane in planes[1:]:
+        squares += plane * plane
+    return np.sqrt(squares)
 
 
 def thread_coloured(picture: Picture, lace: FloatArray, thread: tuple[int, int, int]) -> Picture:

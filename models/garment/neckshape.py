@@ -129,10 +129,8 @@ def find_shape(sides: tuple[Edges, Edges], dip: float, *, standing: bool, flat: 
     `dip` is how far, in neck widths, the top of the garment lies under the neck points on the axis. `standing`: the
     neck points are the corners of a collar. `flat`: the shoulder line does not tell where the neck begins.
     """
-    table = _table()
-    clearance = COLLAR_CLEARANCE if standing else BACK_CLEARANCE
-    tried = (table.depth >= dip + clearance) & (flat | (table.across > USUAL_ACROSS))
-    shapes = _scored(sides, table, np.flatnonzero(tried), UNLIKE[0 if standing else 1])
+    table = _tried(dip + (COLLAR_CLEARANCE if standing else BACK_CLEARANCE), 0.0 if flat else USUAL_ACROSS)
+    shapes = _scored(sides, table, UNLIKE[0 if standing else 1])
     if standing:
         best = max(shapes, key=lambda s: s.score, default=None)
         leaf = max((s for s in shapes if s.power <= LEAF_POWER and s.depth > LEAF_DEPTH), key=lambda s: s.score, default=None)
@@ -189,22 +187,31 @@ def _table() -> _Table:
     return _Table(across, depth, power, index + RADII * np.arange(ANGLES))
 
 
-def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.intp], unlike: float) -> list[Shape]:
-    """The shapes with an edge of the front along them."""
+@lru_cache(maxsize=2)
+def _tried(least_depth: float, over_across: float) -> _Table:
+    """Those at least so deep and wider than that; kept, since a neck is looked at from several places."""
+    table = _table()
+    tried = (table.depth >= least_depth) & (table.across > over_across)
+    return _Table(table.across[tried], table.depth[tried], table.power[tried], table.index[tried])
+
+
+def _scored(sides: tuple[Edges, Edges], table: _Table, unlike: float) -> list[Shape]:
+    """The shapes of `table` with an edge of the front along them."""
+    tried = len(table.index)
     common = common_strength(sides)
     # a curve need not be met exactly
     wide = np.maximum(common, np.maximum(np.roll(common, 1, 1), np.roll(common, -1, 1)))
-    along = wide.ravel().take(table.index[tried])
+    along = wide.ravel().take(table.index)
     weight = np.where(angles() > LABEL_ANGLE, LABEL_WEIGHT, 1.0).astype(np.float32)
     cover = product((along > EDGE_WEAK * weight).astype(np.float32), weight) / weight.sum()
-    strong = along.mean(1) * np.interp(table.depth[tried], USUAL_DEPTH, [1.0, 0.33]) * (cover > LEAST_COVER)
-    if not tried.size or _unlike(sides, table.index[tried[:: max(1, len(tried) // KEPT)]]) > unlike:
+    strong = along.mean(1) * np.interp(table.depth, USUAL_DEPTH, [1.0, 0.33]) * (cover > LEAST_COVER)
+    if not tried or _unlike(sides, table.index[:: max(1, tried // KEPT)]) > unlike:
         return []
     best = np.argsort(-strong)[:KEPT]
     best = best[strong[best] > LEAST_SCORE]
     if not best.size:
         return []
-    index = table.index[tried[best]]
+    index = table.index[best]
     change = _along((sides[0].change + sides[1].change) / 2, index)
     beyond = _along((sides[0].beyond + sides[1].beyond) / 2, index)
     size = _length(_median(change))
@@ -214,7 +221,7 @@ def _scored(sides: tuple[Edges, Edges], table: _Table, tried: npt.NDArray[np.int
     coherence = np.maximum(coherence, ONE_SIDED * changing / (_spread(beyond) + changing + 1))
     score = strong[best] * np.clip(2 * coherence - 0.2, 0.1, 1.0)
     good: BoolArray = (score >= LEAST_SCORE) & (coherence > LEAST_COHERENCE)
-    where = tried[best[good]]
+    where = best[good]
     values = zip(table.across[where], table.depth[where], table.power[where], score[good], coherence[good], strict=True)
     return [Shape(float(a), float(d), float(p), float(v), even=float(e)) for a, d, p, v, e in values]
 

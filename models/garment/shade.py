@@ -46,13 +46,16 @@ def without_shade(work: Picture, alpha: FloatArray) -> FloatArray:
     if not core.any() or not beside.any():
         return alpha
     lab = np.asarray(cv2.cvtColor(work.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB), np.float32)
-    tint = blurred(np.ascontiguousarray(lab[..., 1:]), SMOOTH)
-    own = np.median(tint[core], 0)
-    ground = np.asarray(np.median(tint[beside], 0), np.float32)
-    if np.abs(tint[core] - own).sum(-1).mean() > PLAIN or np.hypot(*(own - ground)) < TINTED:
+    planes = [blurred(np.asarray(cv2.extractChannel(lab, k), np.float32), SMOOTH) for k in (1, 2)]
+    own, ground = (np.array([np.median(plane[where]) for plane in planes], np.float32) for where in (core, beside))
+    if (
+        sum(float(np.abs(plane[core] - o).mean()) for plane, o in zip(planes, own, strict=True)) > PLAIN
+        or np.hypot(*(own - ground)) < TINTED
+    ):
         return alpha
+    tint = np.stack(planes, -1)
     main = own - ground
-    core &= (tint - ground) @ main > OF_CLOTH * float(main @ main)
+    core &= sum((plane - g) * m for plane, g, m in zip(planes, ground, main, strict=True)) > OF_CLOTH * float(main @ main)
     way = pull_push(tint, core) - ground
     length = np.maximum((way**2).sum(-1), 1.0)
     share = ((tint - ground) * way).sum(-1) / length

@@ -139,15 +139,17 @@ def _best_curve(
     inner = np.abs(across) < 0.94
     third = np.clip(((across[inner] + 1) * 1.5).astype(int), 0, 2)
     best, found = 0.0, None
+    # within a hair of the curve
+    hair = np.ones((5, 1), np.uint8)
+    near = np.asarray(cv2.dilate(counts.astype(np.uint8), hair), np.uint8) > 0
+    strongest = np.asarray(cv2.dilate(strength, hair), np.float32)
     for power in POWERS:
         for dip in DIPS:
             curve = dip * (1 - np.abs(across) ** power)
             if (curve - top)[len(top) // 2 - 6 : len(top) // 2 + 7].max() < LEAST_BACK:
                 continue
             at = np.clip(np.round((curve - offsets[0]) / (offsets[1] - offsets[0])).astype(int), 0, len(offsets) - 1)
-            # within a hair of the curve
-            rows = np.clip(at[None] + np.arange(-2, 3)[:, None], 0, len(offsets) - 1)
-            seen = counts[rows, columns].any(0)[inner]
+            seen = near[at, columns][inner]
             # near the corners too little back shows to be measured
             room = (curve - top)[inner] > 0.5 * LEAST_BACK
             if room.sum() < 0.5 * room.size:
@@ -156,7 +158,7 @@ def _best_curve(
             share = float(seen[room].mean())
             if share < SEEN_SHARE or min(shares) < THIRD_SHARE:
                 continue
-            worth = float(strength[rows, columns].max(0)[inner][room].mean()) * share
+            worth = float(strongest[at, columns][inner][room].mean()) * share
             if worth > best:
                 best, found = worth, (float(dip), float(power), share)
     return found
