@@ -97,11 +97,13 @@ def _within(picture: Picture, mask: BoolArray, difference: FloatArray, width: in
     region = closed(opened(region, disk(window // 2)), disk(window)) & mask
     rim = dilated(~mask, disk(5))
     count, labels, stats = components(region)
-    found = np.zeros_like(mask)
+    found, least = np.zeros_like(mask), LEAST_AREA * mask.sum()
     for i in range(1, count):
+        if stats[i, cv2.CC_STAT_AREA] < least:
+            continue
         piece = labels == i
         seen = piece & inner
-        if stats[i, cv2.CC_STAT_AREA] < LEAST_AREA * mask.sum() or (piece & rim).sum() < 2 * LEAST_EDGE * width or not seen.any():
+        if (piece & rim).sum() < 2 * LEAST_EDGE * width or not seen.any():
             continue
         if fine[seen].mean() > LIVELY and (difference[0][seen] * np.sign(main[0]) > -2.0).mean() > NOT_BRIGHTER:
             found |= piece
