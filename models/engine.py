@@ -23,7 +23,7 @@ from models.drape.frame import Frame, Placement
 from models.drape.grids import ARMPIT_ROW, HEM_ROW, SLEEVE_ROWS
 from models.drape.lower import place_lower
 from models.drape.targets import place, tuck_code
-from models.drape.warp import Topology, Warp, layers, warp
+from models.drape.warp import Topology, layers, meshes, warp
 from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
 from models.garment.worn import worn_upper
 from models.interface import Explanation, Fitting, TryOn
@@ -47,6 +47,8 @@ from models.types import (
 )
 
 if TYPE_CHECKING:
+    from models.kernels.draw import Painter
+    from models.kernels.scene import PackedScene
     from models.person.observe import Observation, Observer
 
 VERSION = "0.4.0"
@@ -83,6 +85,8 @@ class Person:
     device: torch.device
     scenes: dict[tuple[Category, Off], Scene] = field(default_factory=dict)
     """What was made of the photo so far, by `scene`."""
+    packed_scenes: dict[tuple[Category, Off], PackedScene] = field(default_factory=dict)
+    """... and by `packed_scene`."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,9 +102,22 @@ class Person:
         key = (drawn, off)
         if key not in self.scenes:
             plate = make_plate(self.work, self.parse, self.body, drawn, off)
-            in_front = tuple(arm.in_front and arm.visible for arm in self.body.arms)
-            self.scenes[key] = Scene.of(self.work, plate, (in_front[0], in_front[1]), self.device)
+            self.scenes[key] = Scene.of(self.work, plate, self._arms_in_front(), self.device)
         return self.scenes[key]
+
+    def packed_scene(self, drawn: Category, off: Off) -> PackedScene:
+        """The same for compiled code."""
+        from models.kernels.scene import PackedScene
+
+        key = (drawn, off)
+        if key not in self.packed_scenes:
+            plate = make_plate(self.work, self.parse, self.body, drawn, off)
+            self.packed_scenes[key] = PackedScene.of(plate, self._arms_in_front())
+        return self.packed_scenes[key]
+
+    def _arms_in_front(self) -> tuple[bool, bool]:
+        left, right = (arm.in_front and arm.visible for arm in self.body.arms)
+        return left, right
 
 
 class Engine:
@@ -120,6 +137,7 @@ class Engine:
         self._observer: Observer | None = None
         self._observing = threading.Lock()
         self._topology = Topology.on(self._device)
+        self._painter = _painter(self._device)
 
     @property
     def version(self) -> str:
@@ -168,7 +186,7 @@ class Engine:
             notices=(*seen.notices, *parse.notices, *verdict.reasons),
             device=self._device,
         )
-        person.scene(Category.UPPER, Off.UPPER)  # what is asked for most is ready
+        self._prepare(person)
         return person
 
     def read_garment(self, picture: Picture, category: Category | None, alpha: LabelMap | None = None) -> Garment:
@@ -203,8 +221,15 @@ class Engine:
         if not isinstance(person, Person):
             raise PackingError("The packed value is no person.")
         person = replace(person, work=_at_work_size(person.photo), frame=Frame.of(person.body, self._device))
-        person.scene(Category.UPPER, Off.UPPER)
+        self._prepare(person)
         return person
+
+    def _prepare(self, person: Person) -> None:
+        """Makes ready what is asked for most."""
+        if self._painter is None:
+            person.scene(Category.UPPER, Off.UPPER)
+        else:
+            person.packed_scene(Category.UPPER, Off.UPPER)
 
     def pack_garment(self, garment: Garment) -> bytes:
         return VERSION.encode() + b"\n" + GARMENTS.pack(garment)
@@ -245,10 +270,13 @@ class Engine:
     def try_on(self, batch: Sequence[Fitting[Person, Garment]]) -> list[TryOn]:
         """Draws every fitting of a batch; results in the batch's order.
 
-        Fittings of equal sizes and kinds are drawn together. Raises CategoryNotSupported for what cannot be worn together.
+        On a GPU fittings of equal sizes and kinds are drawn together. Raises CategoryNotSupported for what cannot be worn together.
         """
         results: dict[int, TryOn] = {}
-        for members in _alike(batch):
+        groups = _alike(batch)
+        if self._painter is not None:
+            groups = [[i] for i in range(len(batch))]  # together they would only leave the caches
+        for members in groups:
             drawn = self._draw([batch[i] for i in members])
             pictures = drawn.blend.picture.permute(0, 2, 3, 1).contiguous().cpu().numpy()
             edits = drawn.blend.edit[:, 0].cpu().numpy()
@@ -270,9 +298,9 @@ class Engine:
         drawn = self._draw([fitting])
         person, garment = fitting.person, fitting.garments[-1]
         height, width = person.size
-        alpha = drawn.alpha[0, 0].cpu().numpy()
+        alpha = drawn.blend.alpha[0, 0].cpu().numpy()
         edit = drawn.blend.edit[0, 0].cpu().numpy()
-        place_map = drawn.place_map(garment)
+        place_map = self._place_map(drawn.placement, garment, person.work_size)
         place_map = np.where((alpha > 0)[..., None] & (place_map > -1e3), place_map, np.nan)
         labels = person.parse.labels
         if (height, width) != person.work_size:
@@ -291,6 +319,9 @@ class Engine:
     def _draw(self, batch: Sequence[Fitting[Person, Garment]]) -> _Drawn:
         """Draws fittings of equal sizes and kinds, garment after garment from the innermost."""
         clock = _Clock()
+        if self._painter is not None:
+            (fitting,) = batch
+            return self._paint(self._painter, fitting, clock)
         drawn = self._draw_garment(batch, 0, None, clock)
         for step in range(1, len(batch[0].garments)):
             drawn = self._draw_garment(batch, step, drawn.blend, clock)
@@ -318,11 +349,63 @@ class Engine:
             unit = float(round(batch[0].person.body.unit_px))
             legs = None if placement.torso is not None else Legs(placement.stripped, placement.split, frame.leg_front)
             blended = blend(scene, sampled, placement.tucked, placement.hem_kept, placement.sleeve_end, unit, legs)
-        return _Drawn(placement, warped, sampled.sleeve_alpha, blended, clock.timings_ms)
+        return _Drawn(placement, blended, clock.timings_ms)
+
+    def _paint(self, painter: Painter, fitting: Fitting[Person, Garment], clock: _Clock) -> _Drawn:
+        """Draws a fitting with compiled code."""
+        drawn = self._paint_garment(painter, fitting, 0, None, clock)
+        for step in range(1, len(fitting.garments)):
+            drawn = self._paint_garment(painter, fitting, step, drawn.blend, clock)
+        return drawn
+
+    def _paint_garment(self, painter: Painter, fitting: Fitting[Person, Garment], step: int, inner: Blend | None, clock: _Clock) -> _Drawn:
+        """The same as `_draw_garment`, of one fitting."""
+        from models.kernels.draw import Cloth, Fit, Mesh
+
+        person, garment = fitting.person, fitting.garments[step]
+        with clock("plate"):
+            scene = person.packed_scene(garment.category, _comes_off(fitting.garments))
+            scene = scene if inner is None else scene.after(inner)
+            texture = garment.rimmed()
+        with clock("drape"):
+            placement = _place(person.frame, [garment], torch.tensor([tuck_code(_tuck(fitting, step))]))
+            torso, strips = (
+                Mesh(vertices[0].numpy(), attributes[0].numpy(), triangle.numpy())
+                for vertices, attributes, triangle in meshes(placement, garment.torso, garment.sleeves, self._topology)
+            )
+            fit = Fit.of(placement, person.frame.leg_front)
+        cloth, unit = Cloth(texture, garment.texture_scale), float(round(person.body.unit_px))
+        blended = painter.draw(scene, cloth, None if fit.lower else torso, strips, fit, unit, clock)
+        return _Drawn(placement, blended, clock.timings_ms)
+
+    def _place_map(self, placement: Placement, garment: Garment, size: tuple[int, int]) -> FloatArray:
+        """(H, W, 2) place on the picture of `garment`, the first of those placed, -1e4 where none."""
+        warped = warp(placement, garment.torso, garment.sleeves, self._topology, size)
+        scale = torch.tensor([garment.texture_scale], device=self._device)
+        sampled = layers(garment.texture[None], scale, warped, placement.stripped, placement.dress)
+        on_strip = sampled.sleeve_alpha[0] > 0.5
+        place_ = torch.where(on_strip, warped.sleeves[0, :2], warped.torso[0, :2]).permute(1, 2, 0).cpu().numpy()
+        # the halves of a lower garment lie apart in its texture
+        right = (place_[..., 0] >= garment.shift_from) & on_strip[0].cpu().numpy()
+        place_[..., 0] -= np.where(right, garment.shift, 0)
+        return np.asarray(place_, np.float32)
 
 
-PERSONS = Packer((Person, Pose, PersonParse, Body, Arm, Leg, PersonSigns, Notice), {Person: ("work", "frame", "device", "scenes")})
-GARMENTS = Packer((Garment, Measures, LowerMeasures, UpperLandmarks, LowerLandmarks, Sleeve, Notice, Category))
+def _painter(device: torch.device) -> Painter | None:
+    """What draws by compiled code on `device`; None where torch does it."""
+    if device.type != "cpu":
+        return None
+    from models.kernels.draw import Painter
+
+    return Painter()
+
+
+PERSONS = Packer(
+    (Person, Pose, PersonParse, Body, Arm, Leg, PersonSigns, Notice), {Person: ("work", "frame", "device", "scenes", "packed_scenes")}
+)
+GARMENTS = Packer(
+    (Garment, Measures, LowerMeasures, UpperLandmarks, LowerLandmarks, Sleeve, Notice, Category), {Garment: ("packed_texture",)}
+)
 
 
 def _of_this_version(data: bytes) -> bytes:
@@ -371,23 +454,9 @@ def _verdicts(batch: Sequence[Fitting[Person, Garment]], placement: Placement) -
 @dataclass(frozen=True, slots=True)
 class _Drawn:
     placement: Placement
-    warp: Warp
-    sleeve_alpha: torch.Tensor
+    """Of the outermost garments."""
     blend: Blend
     timings_ms: Mapping[str, float]
-
-    @property
-    def alpha(self) -> torch.Tensor:
-        return self.blend.alpha
-
-    def place_map(self, garment: Garment) -> FloatArray:
-        """(H, W, 2) place on the picture of `garment` that the first of the batch shows, -1e4 where none."""
-        on_strip = self.sleeve_alpha[0] > 0.5
-        place_ = torch.where(on_strip, self.warp.sleeves[0, :2], self.warp.torso[0, :2]).permute(1, 2, 0).cpu().numpy()
-        # the halves of a lower garment lie apart in its texture
-        right = (place_[..., 0] >= garment.shift_from) & on_strip[0].cpu().numpy()
-        place_[..., 0] -= np.where(right, garment.shift, 0)
-        return np.asarray(place_, np.float32)
 
 
 class _Clock:

@@ -19,6 +19,7 @@ Picture = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.floating[Any]]
 """float32 where a comment does not say otherwise; what goes to torch is made float32 there."""
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.integer[Any]]
 LabelMap = npt.NDArray[np.uint8]
 
 

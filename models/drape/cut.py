@@ -5,7 +5,7 @@ Done once, when the garment is read. Everything a try-on needs is on the device 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 import numpy as np
@@ -28,7 +28,7 @@ from models.drape.grids import (
 )
 from models.drape.texture import EDGE_SOFTNESS_PX, grown, packed
 from models.masks import blur, shrink
-from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, LowerLandmarks, Notice, UpperLandmarks
+from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, LowerLandmarks, Notice, Picture, UpperLandmarks
 
 SEAM_OVERLAP = 0.03
 """The torso runs this far (in armpit widths) under the sleeves, so that no gap opens at the seam ..."""
@@ -115,6 +115,16 @@ class Garment:
     """x from which on they do, px."""
     measures: Measures | LowerMeasures
     landmarks: UpperLandmarks | LowerLandmarks
+    packed_texture: list[Picture] = field(default_factory=list)
+    """What `rimmed` has made."""
+
+    def rimmed(self) -> Picture:
+        """The texture for compiled code (see `models.kernels.scene.rimmed`); made once, kept."""
+        from models.kernels.scene import rimmed
+
+        if not self.packed_texture:
+            self.packed_texture.append(rimmed(self.texture.numpy()))
+        return self.packed_texture[0]
 
 
 def cut(reading: GarmentReading, device: torch.device) -> Garment:

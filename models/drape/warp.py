@@ -88,29 +88,41 @@ def _margin_and_cloth() -> tuple[np.ndarray, np.ndarray]:
 
 
 def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topology, size: tuple[int, int]) -> Warp:
-    """Lays the grids on the body and inverts them.
+    """Lays the grids on the body and inverts them; arguments as of `meshes`; size (H, W) px."""
+    step = raster_step(size)
+    padded = tuple(-(-s // step) * step for s in size)
+    maps = []
+    for vertices, attributes, triangle in meshes(placement, torso, sleeves, topology):
+        tile = needed_tile(vertices, triangle, step) if vertices.device.type == "cpu" else TILE
+        ids = triangle_ids(vertices, triangle, (padded[0], padded[1]), step, tile)
+        values = evaluate(ids, affine_maps(vertices, attributes, triangle), step, OUTSIDE)
+        maps.append(values[..., : size[0], : size[1]])
+    return Warp(maps[0], maps[1])
 
-    torso (B, *TORSO_SHAPE, 2) and sleeves (B, 2, *SLEEVE_SHAPE, 2): the grids on the garment picture; size (H, W) px.
+
+def raster_step(size: tuple[int, int]) -> int:
+    """Px of a photo of `size` (H, W) to a reduced pixel."""
+    return max(1, -(-max(size) // RASTER_LONG_SIDE))
+
+
+def meshes(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topology) -> tuple[tuple[Tensor, Tensor, Tensor], ...]:
+    """The grids on the body, torso and strips: vertices (B, V, 2) px, attributes (B, V, 4) as in `Warp`, triangles (T, 3).
+
+    torso (B, *TORSO_SHAPE, 2) and sleeves (B, 2, *SLEEVE_SHAPE, 2): the grids on the garment picture.
     """
     on_body = torch.full_like(torso, NOWHERE) if placement.torso is None else torso_grid(placement.torso)
     # of two pixels' triangles the later one wins: the strip in front comes last
     order = (placement.left_on_top > 0.5)[:, None, None, None, None]
     strips = sleeve_grid(placement.sleeves, LEG_MARGIN if placement.torso is None else SLEEVE_MARGIN)
     strips, sleeves = torch.where(order, strips.flip(1), strips), torch.where(order, sleeves.flip(1), sleeves)
-    step = max(1, -(-max(size) // RASTER_LONG_SIDE))
-    padded = tuple(-(-s // step) * step for s in size)
-    maps = []
+    found = []
     for target, source, triangle, inside in (
         (on_body, torso, topology.torso, topology.torso_place),
         (strips, sleeves, topology.sleeves, topology.sleeve_place),
     ):
         vertices, places = target.flatten(1, -2), source.flatten(1, -2)
-        attributes = torch.cat([places, inside[None].expand(len(vertices), -1, -1)], -1)
-        tile = needed_tile(vertices, triangle, step) if vertices.device.type == "cpu" else TILE
-        ids = triangle_ids(vertices, triangle, (padded[0], padded[1]), step, tile)
-        values = evaluate(ids, affine_maps(vertices, attributes, triangle), step, OUTSIDE)
-        maps.append(values[..., : size[0], : size[1]])
-    return Warp(maps[0], maps[1])
+        found.append((vertices, torch.cat([places, inside[None].expand(len(vertices), -1, -1)], -1), triangle))
+    return tuple(found)
 
 
 def sample(texture: Tensor, place: Tensor, scale: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""The warm core compiled for CPUs: see `models.kernels.draw`."""

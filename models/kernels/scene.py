@@ -1,0 +1,97 @@
+"""What the passes read: a person's planes and a garment's texture, in few bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from models.compose.blend import Blend
+from models.compose.front import CLOTH_CATCHES
+from models.compose.plate import Plate
+from models.kernels import passes
+from models.types import BoolArray, FloatArray, LabelMap, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class PackedScene:
+    """A plate as the passes want it: like `models.compose.blend.Scene`, in a third of its memory."""
+
+    plate: Picture
+    """(H, W, 3); the photo where nothing was removed."""
+    masks: LabelMap
+    """(M, H, W), see `passes`."""
+    places: FloatArray
+    """(P, H, W) float32."""
+    flags: LabelMap
+    """(H, W)."""
+    in_front: tuple[bool, bool]
+    """Which arms lie before the trunk."""
+    has_lower: float
+    """The most of the worn lower garment that stays, 0..1."""
+    has_inner: float
+    """The most of the inner garments of an outfit, 0..1."""
+
+    @classmethod
+    def of(cls, plate: Plate, in_front: tuple[bool, bool]) -> Self:
+        size = plate.removed.shape
+        masks, places = np.zeros((passes.MASK_COUNT, *size), np.uint8), np.empty((passes.PLACE_COUNT, *size), np.float32)
+        for index, mask in (
+            (passes.FRONT_TORSO, plate.front_torso),
+            (passes.FRONT_SLEEVES, plate.front_sleeves),
+            (passes.HANDS, plate.hands[0]),
+            (passes.HANDS + 1, plate.hands[1]),
+            (passes.FRONT_ARMS, plate.front_arms[0]),
+            (passes.FRONT_ARMS + 1, plate.front_arms[1]),
+            (passes.ARM_COVER, plate.arm_cover[0]),
+            (passes.ARM_COVER + 1, plate.arm_cover[1]),
+            (passes.SKIN, plate.skin),
+            (passes.CATCHES, plate.catches),
+            (passes.OVERHANG, plate.overhang),
+            (passes.GROUND, plate.ground),
+            (passes.LOWER, plate.lower),
+            (passes.CLOTHED, plate.clothed),
+        ):
+            masks[index] = _levels(mask)
+        places[passes.ARM_PLACE : passes.ARM_PLACE + 2] = plate.arm_place
+        for index, place in (
+            (passes.BELOW_WAIST, plate.below_waist),
+            (passes.WRINKLES, plate.wrinkles),
+            (passes.WORN_END, plate.worn_end),
+            (passes.AWAY, plate.away),
+            (passes.LEG_PLACE, plate.leg_place),
+        ):
+            places[index] = place
+        flags = (plate.removed > 0) * np.uint8(passes.REMOVED) | (plate.removed > 0.5) * np.uint8(passes.MOSTLY_REMOVED)
+        flags |= (plate.arm_side > 0.5) * np.uint8(passes.RIGHT_ARM) | (plate.leg_side > 0.5) * np.uint8(passes.RIGHT_LEG)
+        return cls(plate.plate, masks, places, flags, in_front, float(plate.lower.max()), 0.0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.flags.shape[0], self.flags.shape[1]
+
+    def edited(self) -> BoolArray:
+        """A new (H, W): what differs from the photo before anything is drawn."""
+        return np.asarray(self.flags & (passes.REMOVED | passes.EDITED), np.bool_)
+
+    def after(self, inner: Blend) -> Self:
+        """The scene for the next, outer garment of an outfit; see `models.compose.blend.Scene.after`."""
+        picture, alpha, edit = inner.picture[0].permute(1, 2, 0).numpy(), inner.alpha[0, 0].numpy(), inner.edit[0, 0].numpy()
+        masks, drawn = self.masks.copy(), _levels(alpha)
+        masks[passes.INNER] = np.maximum(masks[passes.INNER], drawn)
+        masks[passes.CATCHES] = np.maximum(masks[passes.CATCHES], _levels(CLOTH_CATCHES * alpha))
+        flags = self.flags | edit * np.uint8(passes.EDITED)
+        return replace(self, plate=picture, masks=masks, flags=flags, has_inner=max(self.has_inner, float(alpha.max())))
+
+
+def _levels(mask: FloatArray) -> LabelMap:
+    return np.asarray(np.rint(mask * 255), np.uint8)
+
+
+def rimmed(texture: FloatArray) -> Picture:
+    """A texture (6, h, w) 0..1 of whole levels as (h + 2, w + 2, 8): what lies beside it is empty."""
+    result = np.zeros((texture.shape[1] + 2, texture.shape[2] + 2, 8), np.uint8)
+    for channel, plane in enumerate(texture):
+        result[1:-1, 1:-1, channel] = np.rint(plane * 255)
+    return result
