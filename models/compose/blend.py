@@ -41,7 +41,7 @@ WAIST_SHADOW_ABOVE = 0.8
 """A tucked top is darkened this much of what the waistband below it is."""
 SLEEVE_FLARE = (0.05, 0.3)
 """From this place on the arm on a sleeve may stand off the silhouette, by so many units for each place (0..2) further."""
-TRIM = 0.03
+TRIM = 0.05
 """What stands out over the silhouette by up to twice this (units) is cut along it, see `trim`."""
 LEAVES = (-0.4, -0.25)
 """A sleeve that goes on past the worn one leaves its silhouette before its end: it is not trimmed from there on (places on the
