@@ -25,15 +25,12 @@ RUN pip install -c constraints.txt --upgrade pip \
 COPY . .
 RUN pip install --no-deps .
 RUN MUSLIN_ASSETS_DIR=/opt/muslin/assets muslin assets
-# The core's loops are compiled once here; a processor of another kind compiles its own at the first start.
-RUN NUMBA_CACHE_DIR=/opt/muslin/compiled python -c "from pathlib import Path; from models.engine import Engine; Engine(Path('/opt/muslin/assets')).warm_up()"
 
 FROM base
 COPY --from=build /opt/muslin /opt/muslin
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin muslin \
-    && install -d -o muslin -g muslin -m 700 /var/lib/muslin \
-    && chown -R muslin:muslin /opt/muslin/compiled
-ENV PATH=/opt/muslin/bin:$PATH MUSLIN_ASSETS_DIR=/opt/muslin/assets NUMBA_CACHE_DIR=/opt/muslin/compiled MUSLIN_HOST=0.0.0.0 MUSLIN_PORT=8000 MUSLIN_DATA_DIR=/var/lib/muslin MUSLIN_LOG_FORMAT=json PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp
+    && install -d -o muslin -g muslin -m 700 /var/lib/muslin
+ENV PATH=/opt/muslin/bin:$PATH MUSLIN_ASSETS_DIR=/opt/muslin/assets MUSLIN_HOST=0.0.0.0 MUSLIN_PORT=8000 MUSLIN_DATA_DIR=/var/lib/muslin MUSLIN_LOG_FORMAT=json PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp
 USER muslin
 WORKDIR /tmp
 # Garments, API keys and the secret; nothing of a shopper.
