@@ -29,10 +29,12 @@ RUN MUSLIN_ASSETS_DIR=/opt/muslin/assets muslin assets
 FROM base
 COPY --from=build /opt/muslin /opt/muslin
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin muslin \
-    && install -d -o muslin -g muslin -m 700 /var/lib/muslin
-ENV PATH=/opt/muslin/bin:$PATH MUSLIN_ASSETS_DIR=/opt/muslin/assets MUSLIN_HOST=0.0.0.0 MUSLIN_PORT=8000 MUSLIN_DATA_DIR=/var/lib/muslin MUSLIN_LOG_FORMAT=json PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp
+    && install -d -o muslin -g muslin -m 700 /var/lib/muslin /var/cache/muslin
+ENV PATH=/opt/muslin/bin:$PATH MUSLIN_ASSETS_DIR=/opt/muslin/assets MUSLIN_HOST=0.0.0.0 MUSLIN_PORT=8000 MUSLIN_DATA_DIR=/var/lib/muslin NUMBA_CACHE_DIR=/var/cache/muslin MUSLIN_LOG_FORMAT=json PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MPLCONFIGDIR=/tmp
 USER muslin
 WORKDIR /tmp
+# Compiled here, so that no start takes the time; another kind of CPU compiles for itself.
+RUN python3 -c "from pathlib import Path; from models.engine import Engine; Engine(Path('/opt/muslin/assets')).warm_up()"
 # Garments, API keys and the secret; nothing of a shopper.
 VOLUME /var/lib/muslin
 EXPOSE 8000

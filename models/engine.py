@@ -160,6 +160,8 @@ class Engine:
         person = self.read_person(sample_people()[0].picture)
         shirt = packshot("print-tee", WARM_UP_SIZE).picture
         self.try_on([Fitting(person, (self.read_garment(shirt, Category.UPPER),))])
+        if self._painter is not None:
+            self._painter.warm_up()
 
     def read_person(self, photo: Picture) -> Person:
         """Reads a photo (H, W, 3) uint8.
@@ -366,7 +368,7 @@ class Engine:
         with clock("plate"):
             scene = person.packed_scene(garment.category, _comes_off(fitting.garments))
             scene = scene if inner is None else scene.after(inner)
-            texture = garment.rimmed()
+            texture = garment.packed_texture()
         with clock("drape"):
             placement = _place(person.frame, [garment], torch.tensor([tuck_code(_tuck(fitting, step))]))
             torso, strips = (
@@ -404,7 +406,7 @@ PERSONS = Packer(
     (Person, Pose, PersonParse, Body, Arm, Leg, PersonSigns, Notice), {Person: ("work", "frame", "device", "scenes", "packed_scenes")}
 )
 GARMENTS = Packer(
-    (Garment, Measures, LowerMeasures, UpperLandmarks, LowerLandmarks, Sleeve, Notice, Category), {Garment: ("packed_texture",)}
+    (Garment, Measures, LowerMeasures, UpperLandmarks, LowerLandmarks, Sleeve, Notice, Category), {Garment: ("packed_textures",)}
 )
 
 

@@ -6,7 +6,7 @@ Done once, when the garment is read. Everything a try-on needs is on the device 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -28,7 +28,10 @@ from models.drape.grids import (
 )
 from models.drape.texture import EDGE_SOFTNESS_PX, grown, packed
 from models.masks import blur, shrink
-from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, LowerLandmarks, Notice, Picture, UpperLandmarks
+from models.types import BoolArray, Category, FloatArray, GarmentReading, LabelMap, LowerLandmarks, Notice, UpperLandmarks
+
+if TYPE_CHECKING:
+    from models.kernels.scene import PackedTexture
 
 SEAM_OVERLAP = 0.03
 """The torso runs this far (in armpit widths) under the sleeves, so that no gap opens at the seam ..."""
@@ -115,16 +118,16 @@ class Garment:
     """x from which on they do, px."""
     measures: Measures | LowerMeasures
     landmarks: UpperLandmarks | LowerLandmarks
-    packed_texture: list[Picture] = field(default_factory=list)
-    """What `rimmed` has made."""
+    packed_textures: list[PackedTexture] = field(default_factory=list)
+    """What `packed_texture` has made."""
 
-    def rimmed(self) -> Picture:
-        """The texture for compiled code (see `models.kernels.scene.rimmed`); made once, kept."""
-        from models.kernels.scene import rimmed
+    def packed_texture(self) -> PackedTexture:
+        """The texture for compiled code; made once, kept."""
+        from models.kernels.scene import PackedTexture
 
-        if not self.packed_texture:
-            self.packed_texture.append(rimmed(self.texture.numpy()))
-        return self.packed_texture[0]
+        if not self.packed_textures:
+            self.packed_textures.append(PackedTexture.of(self.texture.numpy()))
+        return self.packed_textures[0]
 
 
 def cut(reading: GarmentReading, device: torch.device) -> Garment:

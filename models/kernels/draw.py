@@ -24,13 +24,12 @@ from models.drape.frame import Placement
 from models.drape.grids import BODY_ROWS, WAIST_ROW
 from models.drape.raster import TILE_MOST
 from models.drape.targets import GOES_ON
-from models.drape.texture import SLEEVES, TORSO
 from models.drape.warp import raster_step
 from models.kernels import passes
 from models.kernels.passes import Look
 from models.kernels.planes import box_mean, closed, wide_only
 from models.kernels.raster import affine_maps, band_spans, rasterise
-from models.kernels.scene import PackedScene
+from models.kernels.scene import PackedScene, PackedTexture
 from models.types import BoolArray, FloatArray, IntArray, Picture
 
 Clock = Callable[[str], AbstractContextManager[None]]
@@ -55,8 +54,7 @@ class Mesh:
 class Cloth:
     """A garment's texture."""
 
-    texture: Picture
-    """See `scene.rimmed`."""
+    texture: PackedTexture
     scale: float
     """Its px a px of the garment picture."""
 
@@ -134,6 +132,12 @@ class Painter:
         self._drawing = threading.Lock()
         self._memory: FloatArray = np.zeros(0, np.float32)
 
+    def warm_up(self) -> None:
+        """Compiles or loads what not every picture needs."""
+        box = (passes.BAND, passes.BAND)
+        work, gaps = self._planes(passes.WORK_COUNT + 1, box)
+        passes.close_gaps(np.zeros((*box, 3), np.uint8), gaps, work, np.zeros((1, 2), np.int64), 0, 0)
+
     def draw(self, scene: PackedScene, cloth: Cloth, torso: Mesh | None, strips: Mesh, fit: Fit, unit_px: float, clock: Clock) -> Blend:
         """The garment of `cloth` over `scene`; clock: told the stages."""
         with self._drawing:
@@ -157,10 +161,11 @@ class Painter:
         spans, top, left = box.spans, box.top, box.left
         work, gaps = self._planes(passes.WORK_COUNT + 1, box.size)
         with clock("sample"):
-            onto = (passes.TORSO_ALPHA, passes.BACK_ALPHA, passes.ACROSS, passes.TORSO, TORSO)
-            passes.sample(work, *onto, front.ids, front.maps, cloth.texture, np.float32(cloth.scale), step, spans, top, left)
-            onto = (passes.SLEEVE_ALPHA, -1, passes.OVER, passes.SLEEVES, SLEEVES)
-            passes.sample(work, *onto, sides.ids, sides.maps, cloth.texture, np.float32(cloth.scale), step, spans, top, left)
+            onto = (passes.TORSO_ALPHA, passes.BACK_ALPHA, passes.ACROSS, passes.TORSO)
+            scale, texture = np.float32(cloth.scale), cloth.texture
+            passes.sample(work, *onto, front.ids, front.maps, texture.torso, texture.back, scale, step, spans, top, left)
+            onto = (passes.SLEEVE_ALPHA, -1, passes.OVER, passes.SLEEVES)
+            passes.sample(work, *onto, sides.ids, sides.maps, texture.strips, texture.back, scale, step, spans, top, left)
         with clock("compose"):
             look = _look(scene, fit, unit_px)
             planes = (scene.masks, scene.places)
@@ -181,9 +186,10 @@ class Painter:
             shut = closed(quarters[passes.CLOTH], max(1, round(blend.GAP_REACH * unit_px / blend.GAP_STEP)))
             share = np.minimum((shut - quarters[passes.CLOTH]) * np.float32(blend.GAP_STEEP), np.float32(1))
             drawn = _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited())
-            onto_photo = (drawn.picture, drawn.edit, drawn.alpha, gaps)
+            flat = (height, 3 * width)
+            onto_photo = (drawn.picture.reshape(flat), drawn.edit, drawn.alpha, gaps)
             reduced_planes = (eighths, between, shut, share)
-            if passes.compose(*onto_photo, work, *reduced_planes, scene.plate, *planes, scene.flags, look, spans, top, left):
+            if passes.compose(*onto_photo, work, *reduced_planes, scene.plate.reshape(flat), *planes, scene.flags, look, spans, top, left):
                 passes.close_gaps(drawn.picture, gaps, work, spans, top, left)
         return drawn
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from models.kernels.compiled import compiled
 from models.types import FloatArray
 
 F = np.float32
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@compiled
 def box_mean(plane: FloatArray, radius: int, times: int) -> None:
     """Replaces `plane` (h, w) by the mean of its (2 radius + 1)² neighbourhood, `times` times over."""
     height, width = plane.shape
@@ -49,7 +49,7 @@ def box_mean(plane: FloatArray, radius: int, times: int) -> None:
         plane[:] = rows
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@compiled
 def closed(plane: FloatArray, radius: int) -> FloatArray:
     """Grey closing of `plane` (h, w) by a square of 2 radius + 1."""
     height, width = plane.shape
@@ -84,7 +84,7 @@ def closed(plane: FloatArray, radius: int) -> FloatArray:
     return source
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@compiled
 def wide_only(over: FloatArray, radius: int) -> None:
     """Of a plane `over` (h, w) of 0 and 1 what is wider than 2 radius, a little more than it was and rounded; see `compose.trim`."""
     height, width = over.shape

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from models.kernels.compiled import compiled
 from models.types import FloatArray, IntArray
 
 F = np.float32
 HALF, SLACK, DEGENERATE = F(0.5), F(1e-3), F(1e-6)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def rasterise(ids: IntArray, rows: IntArray, vertices: FloatArray, triangles: IntArray, step: int, most: int) -> None:
     """Writes the number of the last triangle that covers it into every reduced pixel of `ids` (h, w), which holds -1.
 
@@ -52,7 +52,7 @@ def rasterise(ids: IntArray, rows: IntArray, vertices: FloatArray, triangles: In
                 rows[y, 1] = max(rows[y, 1], last + 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def affine_maps(vertices: FloatArray, attributes: FloatArray, triangles: IntArray) -> FloatArray:
     """(T, C, 3) per triangle the affine map from place to attributes; vertices (V, 2) px, attributes (V, C)."""
     count, channels = triangles.shape[0], attributes.shape[1]
@@ -72,7 +72,7 @@ def affine_maps(vertices: FloatArray, attributes: FloatArray, triangles: IntArra
     return maps
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def band_spans(rows: IntArray, step: int, band: int, reach: int, height: int, width: int) -> IntArray:
     """(bands, 2) first and one past the last column, px, within `reach` px of covered `rows` (as of `rasterise`): whole bands wide.
 

@@ -10,8 +10,9 @@ import numpy as np
 from models.compose.blend import Blend
 from models.compose.front import CLOTH_CATCHES
 from models.compose.plate import Plate
+from models.drape.texture import BACK, RGB, SLEEVES, TORSO
 from models.kernels import passes
-from models.types import BoolArray, FloatArray, LabelMap, Picture
+from models.types import BoolArray, FloatArray, IntArray, LabelMap, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,23 @@ def _levels(mask: FloatArray) -> LabelMap:
     return np.asarray(np.rint(mask * 255), np.uint8)
 
 
-def rimmed(texture: FloatArray) -> Picture:
-    """A texture (6, h, w) 0..1 of whole levels as (h + 2, w + 2, 8): what lies beside it is empty."""
-    result = np.zeros((texture.shape[1] + 2, texture.shape[2] + 2, 8), np.uint8)
-    for channel, plane in enumerate(texture):
-        result[1:-1, 1:-1, channel] = np.rint(plane * 255)
-    return result
+@dataclass(frozen=True, slots=True)
+class PackedTexture:
+    """A garment's texture; beside it an empty rim, of one texel before and two behind."""
+
+    torso: IntArray
+    """(h + 3, w + 3) uint32: red, green, blue and the alpha of the torso's front, from the lowest byte on."""
+    strips: IntArray
+    """The same with the alpha of the strips."""
+    back: LabelMap
+    """(h + 3, w + 3) the alpha of the inner back."""
+
+    @classmethod
+    def of(cls, texture: FloatArray) -> Self:
+        """Of a texture (6, h, w) 0..1 in whole levels, see `models.drape.texture`."""
+        levels = np.rint(texture * 255).astype(np.uint8)
+        both = np.zeros((2, levels.shape[1] + 3, levels.shape[2] + 3, 4), np.uint8)
+        for packed, alpha in zip(both, (TORSO, SLEEVES), strict=True):
+            packed[1:-2, 1:-2] = np.stack([*levels[RGB], levels[alpha]], -1)
+        torso, strips = both.view(np.uint32)[..., 0]
+        return cls(torso, strips, np.pad(levels[BACK], ((1, 2), (1, 2))))
