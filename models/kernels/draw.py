@@ -157,7 +157,7 @@ class Painter:
             reach = 8 * (3 * max(radii.values()) + 2) + (drop if fit.lower or fit.skirt_from < 2 else 0)
             box = _box(band_spans(rows, step, passes.BAND, reach, height, width), height)
         if box is None:
-            return _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited())
+            return _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited.copy())
         spans, top, left = box.spans, box.top, box.left
         work, gaps = self._planes(passes.WORK_COUNT + 1, box.size)
         with clock("sample"):
@@ -185,7 +185,7 @@ class Painter:
             box_mean(between, 1, 1)
             shut = closed(quarters[passes.CLOTH], max(1, round(blend.GAP_REACH * unit_px / blend.GAP_STEP)))
             share = np.minimum((shut - quarters[passes.CLOTH]) * np.float32(blend.GAP_STEEP), np.float32(1))
-            drawn = _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited())
+            drawn = _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited.copy())
             flat = (height, 3 * width)
             onto_photo = (drawn.picture.reshape(flat), drawn.edit, drawn.alpha, gaps)
             reduced_planes = (eighths, between, shut, share)

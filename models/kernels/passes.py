@@ -131,34 +131,37 @@ def _clamp(value: np.float32) -> np.float32:
 
 @compiled
 def _texels(
-    texture: IntArray, stride: int, index: IntArray, across: FloatArray, down: FloatArray, colour: FloatArray, alpha: FloatArray
+    texture: IntArray,
+    stride: int,
+    taps: IntArray,
+    index: IntArray,
+    across: FloatArray,
+    down: FloatArray,
+    colour: FloatArray,
+    alpha: FloatArray,
 ) -> None:
-    """Bilinear samples at `index` and so far `across` and `down` of it, 0..1: colour (3, n) 0..255 and alpha (n) 0..1."""
-    reds, greens, blues = colour[0], colour[1], colour[2]
+    """Bilinear samples at `index` and so far `across` and `down` of it, 0..1: colour (3, n) 0..255 and alpha (n) 0..1.
+
+    taps (4, at least n): for use here. Fetched first and mixed then: only what does not fetch becomes vector code.
+    """
+    n = alpha.shape[0]
     low, next_row = np.uint64(1), np.uint64(stride)
-    byte, first, second, third = np.uint32(255), np.uint32(8), np.uint32(16), np.uint32(24)
-    for x in range(alpha.shape[0]):
+    p, q, r, s = taps[0, :n], taps[1, :n], taps[2, :n], taps[3, :n]
+    for x in range(n):
         at = np.uint64(index[x])
-        p, q, r, s = texture[at], texture[at + low], texture[at + next_row], texture[at + next_row + low]
-        d = across[x] * down[x]
-        b, c = across[x] - d, down[x] - d
-        a = ONE - across[x] - c
-        reds[x] = F(np.int32(p & byte)) * a + F(np.int32(q & byte)) * b + F(np.int32(r & byte)) * c + F(np.int32(s & byte)) * d
-        greens[x] = (
-            F(np.int32((p >> first) & byte)) * a
-            + F(np.int32((q >> first) & byte)) * b
-            + F(np.int32((r >> first) & byte)) * c
-            + F(np.int32((s >> first) & byte)) * d
-        )
-        blues[x] = (
-            F(np.int32((p >> second) & byte)) * a
-            + F(np.int32((q >> second) & byte)) * b
-            + F(np.int32((r >> second) & byte)) * c
-            + F(np.int32((s >> second) & byte)) * d
-        )
-        alpha[x] = (
-            F(np.int32(p >> third)) * a + F(np.int32(q >> third)) * b + F(np.int32(r >> third)) * c + F(np.int32(s >> third)) * d
-        ) * LEVEL
+        p[x], q[x], r[x], s[x] = texture[at], texture[at + low], texture[at + next_row], texture[at + next_row + low]
+    byte = np.uint32(255)
+    for channel in range(4):
+        shift = np.uint32(8 * channel)
+        out = alpha if channel == 3 else colour[channel]
+        for x in range(n):
+            d = across[x] * down[x]
+            b, c = across[x] - d, down[x] - d
+            a = ONE - across[x] - c
+            upper = F(np.int32((p[x] >> shift) & byte)) * a + F(np.int32((q[x] >> shift) & byte)) * b
+            out[x] = upper + F(np.int32((r[x] >> shift) & byte)) * c + F(np.int32((s[x] >> shift) & byte)) * d
+    for x in range(n):
+        alpha[x] *= LEVEL
 
 
 @compiled
@@ -189,7 +192,9 @@ def sample(
     # pixel centres at whole numbers in the picture and in the rimmed texture
     shift = HALF * scale + HALF
     us, vs = np.empty(work.shape[2], np.float32), np.empty(work.shape[2], np.float32)
-    index = np.empty(work.shape[2], np.uint32)
+    overs, alongs = np.empty(work.shape[2], np.float32), np.empty(work.shape[2], np.float32)
+    index, taps = np.empty(work.shape[2], np.uint32), np.empty((4, work.shape[2]), np.uint32)
+    one = np.uint64(1)
     for y in range(work.shape[1]):
         x0, x1 = spans[y // BAND, 0], spans[y // BAND, 1]
         row = ids[(y + top) // step]
@@ -206,7 +211,7 @@ def sample(
                 x = (cell + 1) * step
                 continue
             # a run of covered pixels
-            begin = x
+            begin, k = x, np.uint64(0)
             while x < x1 + left and row[cell] >= 0:
                 m = maps[row[cell]]
                 u0, v0 = m[0, 1] * fy + m[0, 2], m[1, 1] * fy + m[1, 2]
@@ -215,18 +220,23 @@ def sample(
                 end = min(cell * step, x1 + left)
                 for i in range(x, end):
                     fx = F(i)
-                    us[i - begin], vs[i - begin] = m[0, 0] * fx + u0, m[1, 0] * fx + v0
-                    work[place, y, i - left] = min(max(m[2, 0] * fx + s0, -TWO), TWO)
-                    work[place + 1, y, i - left] = min(max(m[3, 0] * fx + t0, -TWO), TWO)
+                    us[k], vs[k] = m[0, 0] * fx + u0, m[1, 0] * fx + v0
+                    overs[k], alongs[k] = m[2, 0] * fx + s0, m[3, 0] * fx + t0
+                    k += one
                 x = end
             a, n = begin - left, x - begin
+            across, down = work[place, y, a : a + n], work[place + 1, y, a : a + n]
+            for i in range(n):
+                across[i] = min(max(overs[i], -TWO), TWO)
+            for i in range(n):
+                down[i] = min(max(alongs[i], -TWO), TWO)
             for i in range(n):
                 # beside the texture there is its empty rim
                 u, v = min(max(us[i] * scale + shift, ZERO), width), min(max(vs[i] * scale + shift, ZERO), height)
                 c, r = np.int32(u), np.int32(v)
                 us[i], vs[i] = u - F(c), v - F(r)
                 index[i] = np.uint32(r * stride + c)
-            _texels(texels, stride, index[:n], us, vs, work[colour : colour + 3, y, a : a + n], work[alpha, y, a : a + n])
+            _texels(texels, stride, taps, index, us, vs, work[colour : colour + 3, y, a : a + n], work[alpha, y, a : a + n])
             if second >= 0:
                 back = work[second, y, a : a + n]
                 for i in range(n):

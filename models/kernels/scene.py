@@ -27,6 +27,8 @@ class PackedScene:
     """(P, H, W) float32."""
     flags: LabelMap
     """(H, W)."""
+    edited: BoolArray
+    """(H, W) what differs from the photo before anything is drawn."""
     in_front: tuple[bool, bool]
     """Which arms lie before the trunk."""
     has_lower: float
@@ -66,15 +68,11 @@ class PackedScene:
             places[index] = place
         flags = (plate.removed > 0) * np.uint8(passes.REMOVED) | (plate.removed > 0.5) * np.uint8(passes.MOSTLY_REMOVED)
         flags |= (plate.arm_side > 0.5) * np.uint8(passes.RIGHT_ARM) | (plate.leg_side > 0.5) * np.uint8(passes.RIGHT_LEG)
-        return cls(plate.plate, masks, places, flags, in_front, float(plate.lower.max()), 0.0)
+        return cls(plate.plate, masks, places, flags, plate.removed > 0, in_front, float(plate.lower.max()), 0.0)
 
     @property
     def size(self) -> tuple[int, int]:
         return self.flags.shape[0], self.flags.shape[1]
-
-    def edited(self) -> BoolArray:
-        """A new (H, W): what differs from the photo before anything is drawn."""
-        return np.asarray(self.flags & (passes.REMOVED | passes.EDITED), np.bool_)
 
     def after(self, inner: Blend) -> Self:
         """The scene for the next, outer garment of an outfit; see `models.compose.blend.Scene.after`."""
@@ -83,7 +81,8 @@ class PackedScene:
         masks[passes.INNER] = np.maximum(masks[passes.INNER], drawn)
         masks[passes.CATCHES] = np.maximum(masks[passes.CATCHES], _levels(CLOTH_CATCHES * alpha))
         flags = self.flags | edit * np.uint8(passes.EDITED)
-        return replace(self, plate=picture, masks=masks, flags=flags, has_inner=max(self.has_inner, float(alpha.max())))
+        most = max(self.has_inner, float(alpha.max()))
+        return replace(self, plate=picture, masks=masks, flags=flags, edited=edit, has_inner=most)
 
 
 def _levels(mask: FloatArray) -> LabelMap:
