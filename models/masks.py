@@ -16,6 +16,22 @@ SHARPEN = 3.0
 """Soft masks are steepened this much about one half, or what is below shines through."""
 AnyMask = npt.NDArray[Any]
 """(H, W) bool, uint8 or float."""
+Box = tuple[slice, slice]
+"""Rows and columns of a picture."""
+
+
+def box_of(mask: AnyMask, margin: float = 0) -> Box | None:
+    """Rows and columns of (H, W) where `mask` is, and `margin` px more all round; None where it is nowhere."""
+    rows = np.flatnonzero(mask.any(1))
+    if len(rows) == 0:
+        return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(0))
+    more = int(np.ceil(margin))
+    down, right = (
+        slice(max(0, int(line[0]) - more), min(end, int(line[-1]) + 1 + more))
+        for line, end in zip((rows, columns), mask.shape, strict=True)
+    )
+    return down, right
 
 
 def grow(mask: AnyMask, px: float) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from models.compose.bare_legs import BareLeg
-from models.masks import enlarge
+from models.masks import Box, enlarge
 from models.person.body import ROW_COUNT, ROW_SPAN, WAIST_COUNT, WAIST_TO, Body
 from models.person.limbs import arm_coordinates, limb_coordinates
 from models.types import FloatArray
@@ -44,6 +44,10 @@ class Coordinates:
     """px below the middle of the shoulder line along the trunk."""
     below_waist: FloatArray
     """px below the lower garment's upper edge along the trunk, negative above it; NO_WAIST where the waist is not known."""
+
+    def within(self, box: Box) -> Self:
+        """The same for the pixels in `box` of the picture."""
+        return type(self)(**{f.name: getattr(self, f.name)[..., box[0], box[1]] for f in fields(self)})
 
     def resized(self, size: tuple[int, int]) -> Self:
         """The same for the pixels of a picture of `size` (h, w) that shows the whole photo."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -10,9 +12,9 @@ from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import END_FROM, HAND_REACH, SLEEVE_FROM, bare_and_layer, bare_arms, mottling
 from models.compose.worn import Off, Worn
-from models.masks import AnyMask, blur, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
+from models.masks import AnyMask, Box, blur, box_of, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
 from models.person.body import HIGH_BAND, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, WAIST_COUNT, WAIST_TO, Body
-from models.types import FloatArray, Label, LabelMap, Picture
+from models.types import BoolArray, FloatArray, Label, LabelMap, Picture
 
 FILL_LONG_SIDE_PX = 512
 """Colours are smooth: they are filled at this size."""
@@ -32,6 +34,8 @@ LOWER_OVER = (-0.03, -0.015)
 RIM_FROM, RIM_OVER = 0.01, 0.03
 """Of the lower garment that stays, what is this much inside its outline (units) has none of the old top's edge in it, and goes
 on over that edge, up to the second above it."""
+RIM_REACH_PX = 64
+"""What lies further than this from what is filled tells nothing of its colours; the grids of a pyramid repeat after so many px."""
 LOWER_UP, LOWER_SMOOTH = 0.06, 0.02
 """Its upper edge may lie this far (units) below the waist line, where a belt dips; its sides are smoothed over the second."""
 OUT_HEM, OUT_RATIO = 0.22, 0.9
@@ -91,44 +95,43 @@ def _reduced(labels: LabelMap) -> LabelMap:
 
 
 def fill_in(
-    photo: Picture, worn: Worn, small_where: Coordinates, beyond: FloatArray, body: Body, removed: FloatArray, off: Off
+    photo: Picture, worn: Worn, small_where: Coordinates, beyond: FloatArray, body: Body, removed: FloatArray, box: Box, off: Off
 ) -> tuple[FloatArray, FloatArray]:
-    """Skin, under-layer, the clothes that stay, or ground: (H, W, 3) 0..255, and where of it is skin, (H, W) 0..1.
+    """Skin, under-layer, the clothes that stay, or ground: (h, w, 3) 0..255, and where of it is skin, (h, w) 0..1; both in the `box` only.
 
     small_where: `bare_where`; beyond: `beyond_arms`. The outlines between them are the photo's own size.
     """
-    parse, where = worn.parse, worn.where
+    parse = worn.parse
     height, width = parse.labels.shape
     scale = min(1.0, FILL_LONG_SIDE_PX / max(height, width))
     labels = _reduced(parse.labels)
     size = (labels.shape[1], labels.shape[0])
     unit = body.unit_px * scale
-    q = parse.probabilities
     small = reduce(photo, size)
     clean = reduce(removed, size) < 0.05
+    where, q = worn.where.within(box), parse.probabilities[:, box[0], box[1]]
+
+    def full(picture: AnyMask) -> FloatArray:
+        return enlarge(picture, (width, height))[box]
 
     def filled(weight: AnyMask) -> FloatArray:
-        return enlarge(pull_push(small, (weight * clean).astype(np.float32)), (width, height))
+        return full(pull_push(small, (weight * clean).astype(np.float32)))
 
-    seen = shrink(reduce(q[Label.BACKGROUND], size) > 0.9, 2)
-    cloth = reduce(worn.cloth(off), size) > 0.5
-    ground = pull_push(small, (background_weight(seen, cloth, NEAR_CLOTH * unit) * clean).astype(np.float32))
-    # right beside the hole the ground is taken as it is, unless it may be cloth: no ghost of the old outline
-    step = small - ground
-    joins = (seen > 0) & clean & (strongest(step) < GROUND_LIKE)
-    if cloth.any():
-        joins &= strongest(step) < CLOTH_UNLIKE * strongest(small - np.median(small[cloth], 0))
-    if joins.any():
-        ground = ground + pull_push(step, joins.astype(np.float32))
-    ground = enlarge(ground, (width, height))
-    bare, layer = (enlarge(p, (width, height)) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
+    def trunk_mask(end: int, bare: bool, least: FloatArray | None = None) -> FloatArray:
+        return _trunk_mask(body, (width, height), box, end, bare, least)
+
+    ground = full(_ground(small, worn, clean, unit, off))
+    bare, layer = (full(p) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
-    arms, arms_before = (on * (1 - steep(q[Label.LOWER])) * off.top for on in _arms(where, small_where, body, q[Label.SKIN] * (1 - beyond)))
-    trunk = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=True)
+    arms, arms_before = (
+        on * (1 - steep(q[Label.LOWER])) * off.top
+        for on in _arms(where, [full(own) for own in small_where.reach], body, q[Label.SKIN] * (1 - beyond[box]))
+    )
+    trunk = trunk_mask(TRUNK_ROWS, bare=True)
     # an ankle is no wider than the shin: the foot below it is seen
     legs = larger(ramp(where.leg_reach * np.where(where.leg_place > END_FROM, HAND_REACH, 1.0), 1.0 + edge, 1.0 - edge))
-    hips = _trunk_mask(body, (width, height), _hip_row(body), bare=True) if off.bottom else trunk
+    hips = trunk_mask(_hip_row(body), bare=True) if off.bottom else trunk
     if off.bottom:
         trunk = np.maximum(hips, legs)
     along = np.where(where.leg_reach[1] < where.leg_reach[0], where.leg_place[1], where.leg_place[0])
@@ -142,13 +145,15 @@ def fill_in(
         if (lower * clean).sum() > LOWER_LEAST_PX:
             share = ramp(where.below_waist / body.unit_px, *LOWER_OVER) * (1 - arms)
             # what a hanging top has hidden of it too
-            raised, raised_trunk = _raised(where, body)
+            raised = _raised(where, body)
+            # from the width that is seen below the hem it runs in to the waist's
+            raised_trunk = raised * trunk_mask(TRUNK_ROWS, bare=True, least=_run_in(body)) if raised.any() else raised
             trunk, arms = np.maximum(trunk, raised_trunk), arms * (1 - raised_trunk * _hangs_before(where, body, q[Label.UPPER]))
             with_hidden = np.maximum(share, raised * (1 - arms))
             on_body += (filled(lower) - on_body) * with_hidden[..., None]
             skin = skin * (1 - with_hidden)
-            clothed = _trunk_mask(body, (width, height), TRUNK_ROWS, bare=False)
-            wide = _wide_lower(labels, small_where, body.unit_px, scale, (width, height))
+            clothed = trunk_mask(TRUNK_ROWS, bare=False)
+            wide = ramp(full(_wide_lower(labels, small_where, body.unit_px, scale)), 0.4, 0.6)
             trunk = trunk * (1 - share) + np.minimum(clothed, wide) * share
     elif off is Off.LOWER:
         # what is seen above the waist line goes on a little below it
@@ -166,40 +171,62 @@ def fill_in(
     body_share = np.maximum(_rounded_off(np.maximum(arms, trunk), where, body.unit_px), neck) * inside
     fill = ground + (on_body - ground) * body_share[..., None]
     on_skin = skin * body_share
-    return _textured(fill, photo, q[Label.SKIN], on_skin, scale, body.unit_px), on_skin.astype(np.float32)
+    return _textured(fill, photo, parse.probabilities[Label.SKIN], on_skin, box, scale, body.unit_px), on_skin.astype(np.float32)
 
 
-def band_rim(photo: Picture, fill: FloatArray, lower: FloatArray, where: Coordinates, unit_px: float) -> FloatArray:
-    """`fill` (H, W, 3) with the rim of the `lower` garment (H, W) 0..1 in the colours right inside it, at full size.
+def _ground(small: FloatArray, worn: Worn, clean: BoolArray, unit: float, off: Off) -> FloatArray:
+    """(h, w, 3) what lies behind a person, at the size of the photo `small`; clean: where nothing is removed."""
+    size = (small.shape[1], small.shape[0])
+    seen = shrink(reduce(worn.parse.probabilities[Label.BACKGROUND], size) > 0.9, 2)
+    cloth = reduce(worn.cloth(off), size) > 0.5
+    ground = pull_push(small, (background_weight(seen, cloth, NEAR_CLOTH * unit) * clean).astype(np.float32))
+    # right beside the hole the ground is taken as it is, unless it may be cloth: no ghost of the old outline
+    step = small - ground
+    joins = (seen > 0) & clean & (strongest(step) < GROUND_LIKE)
+    if cloth.any():
+        joins &= strongest(step) < CLOTH_UNLIKE * strongest(small - np.median(small[cloth], 0))
+    if joins.any():
+        ground = ground + pull_push(step, joins.astype(np.float32))
+    return ground
+
+
+def band_rim(photo: Picture, fill: FloatArray, lower: FloatArray, where: Coordinates, box: Box, unit_px: float) -> FloatArray:
+    """`fill` (h, w, 3) of the `box` with the rim of the `lower` garment (H, W) 0..1 in the colours right inside it, at full size.
 
     A smooth fill shines through along a tucked top's edge, lighter or darker than the waistband beside it.
     """
-    rows, columns = np.nonzero(lower > 0)
-    if len(rows) == 0:
-        return fill
     over = max(1, round(RIM_OVER * unit_px))
-    box = (slice(max(0, rows.min() - 2 * over), rows.max() + 1), slice(max(0, columns.min() - over), columns.max() + over))
-    inside = shrink(lower[box] > 0.5, max(1.0, RIM_FROM * unit_px))
+    seen = box_of(lower > 0)
+    if seen is None:
+        return fill
+    garment = (slice(max(0, seen[0].start - 2 * over), seen[0].stop), slice(max(0, seen[1].start - over), seen[1].stop + over))
+    # of the garment no more than what its rim in the box is made of
+    near = tuple(
+        slice(own.start + max(0, (part.start - own.start) // RIM_REACH_PX - 1) * RIM_REACH_PX, min(own.stop, part.stop + RIM_REACH_PX))
+        for own, part in zip(garment, box, strict=True)
+    )
+    inside = shrink(lower[near] > 0.5, max(1.0, RIM_FROM * unit_px))
     if inside.sum() <= LOWER_LEAST_PX:
         return fill
-    up = cv2.dilate(lower[box], np.ones((over, 1), np.uint8), anchor=(0, 0))
-    below = where.below_waist[box]
-    share = np.maximum(lower[box], up * ramp(below, -2.0 * over, -over) * ramp(below, 2.0 * over, over))
-    local = pull_push(photo[box].astype(np.float32), inside.astype(np.float32))
+    up = cv2.dilate(lower[near], np.ones((over, 1), np.uint8), anchor=(0, 0))
+    below = where.below_waist[near]
+    share = np.maximum(lower[near], up * ramp(below, -2.0 * over, -over) * ramp(below, 2.0 * over, over))
+    local = pull_push(photo[near].astype(np.float32), inside.astype(np.float32))
+    both = tuple(slice(max(own.start, part.start), min(own.stop, part.stop)) for own, part in zip(near, box, strict=True))
+    in_fill, in_near = (tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(both, of, strict=True)) for of in (box, near))
     result = fill.copy()
-    result[box] += (local - fill[box]) * share[..., None]
+    result[in_fill] += (local[in_near] - fill[in_fill]) * share[in_near][..., None]
     return result
 
 
-def _arms(where: Coordinates, small: Coordinates, body: Body, skin: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(H, W) 0..1 the bare arms, and what of them lies before the trunk; `small`: coordinates of arms as wide as they are bare.
+def _arms(where: Coordinates, bare: Sequence[FloatArray], body: Body, skin: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(H, W) 0..1 the bare arms, and what of them lies before the trunk; `bare`: distances (H, W) from each arm's bones, 1 at its skin.
 
     Where its `skin` is seen beside the old cloth an arm is as wide as that, wherever the pose has its bones.
     """
     seen = steep(skin) * ramp(nearer(where.reach), SEEN_ARM[1], SEEN_ARM[0])
     edge = EDGE / body.unit_px
-    height, width = where.across.shape
-    beside = [ramp(enlarge(own, (width, height)), 1.0 + edge, 1.0 - edge) for own in small.reach]
+    beside = [ramp(own, 1.0 + edge, 1.0 - edge) for own in bare]
     # a forearm that is not known to be before the trunk may be behind it
     first, second = (
         own * (1.0 if arm.in_front else ramp(place, *BEHIND_FROM)) * arm.visible
@@ -208,25 +235,22 @@ def _arms(where: Coordinates, small: Coordinates, body: Body, skin: FloatArray) 
     return np.maximum(np.maximum(beside[0], beside[1]), seen), np.maximum(np.maximum(first, second), seen)
 
 
-def _wide_lower(labels: AnyMask, small: Coordinates, unit_px: float, scale: float, size: tuple[int, int]) -> FloatArray:
-    """(H, W) 0..1: the lower garment as wide as it is seen to be, up to a little over its edge. size (w, h) px."""
+def _wide_lower(labels: AnyMask, small: Coordinates, unit_px: float, scale: float) -> FloatArray:
+    """(h, w) 0..1: the lower garment as wide as it is seen to be, up to a little over its edge."""
     unit = unit_px * scale
     wide = close(labels == Label.LOWER, LOWER_CLOSE * unit)
     up = np.ones((max(1, round(LOWER_UP * unit)), 1), np.uint8)
     # the sides, which slant, are not to grow wider
     wide |= np.asarray(cv2.dilate(wide, up, anchor=(0, 0)), np.uint8) & (small.below_waist < LOWER_UP * unit_px)
-    return ramp(enlarge(blur(wide, max(1.0, LOWER_SMOOTH * unit)), size), 0.4, 0.6)
+    return blur(wide, max(1.0, LOWER_SMOOTH * unit))
 
 
-def _raised(where: Coordinates, body: Body) -> tuple[FloatArray, FloatArray]:
-    """(H, W) 0..1: where the lower garment goes on above the hem of a top that hangs over it, up to its own waistband; and how wide."""
+def _raised(where: Coordinates, body: Body) -> FloatArray:
+    """(H, W) 0..1: where the lower garment goes on above the hem of a top that hangs over it, up to its own waistband."""
     hem = 1 - float(np.median(body.waist)) / body.trunk_px
     if not body.waist_known or hem > OUT_HEM or body.hem_ratio < OUT_RATIO:
-        return np.zeros_like(where.below_waist), np.zeros_like(where.below_waist)
-    raised = ramp(where.below_shoulders / body.trunk_px, 1 - HIGH_BAND, 1 - HIGH_BAND + RAISED_EDGE)
-    # from the width that is seen below the hem it runs in to the waist's
-    size = (raised.shape[1], raised.shape[0])
-    return raised, raised * _trunk_mask(body, size, TRUNK_ROWS, bare=True, least=_run_in(body))
+        return np.zeros_like(where.below_waist)
+    return ramp(where.below_shoulders / body.trunk_px, 1 - HIGH_BAND, 1 - HIGH_BAND + RAISED_EDGE)
 
 
 def _hangs_before(where: Coordinates, body: Body, top: FloatArray) -> FloatArray:
@@ -245,13 +269,19 @@ def _run_in(body: Body) -> FloatArray:
     return np.asarray(body.band[:, None] / SIDE_SHARE * narrower * (down >= high), np.float32)
 
 
-def _textured(fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: FloatArray, scale: float, unit_px: float) -> FloatArray:
-    """`fill` (H, W, 3) with grain, and where it is skin (`on_skin` 0..1) with that of the `seen` skin and its mottling."""
+def _textured(
+    fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: FloatArray, box: Box, scale: float, unit_px: float
+) -> FloatArray:
+    """`fill` (h, w, 3) of the `box` with grain, and where it is skin (`on_skin` 0..1) with that of the `seen` skin and its mottling."""
     noise = np.random.default_rng(0).standard_normal(seen.shape, np.float32)
-    texture, mottled = mottling(photo, seen, noise, scale, unit_px)
-    grain = blur(noise, 1.0) * GRAIN
-    fill = fill + (grain + (texture - grain) * on_skin)[..., None]
-    return np.asarray(fill * (1 + (mottled * on_skin)[..., None] * MOTTLED), np.float32)
+    texture, mottled = mottling(photo, seen, noise, box, scale, unit_px)
+    grain = blur(noise[box], 1.0) * np.float32(GRAIN)
+    added = grain + (texture - grain) * on_skin
+    mottled *= on_skin
+    result = np.empty_like(fill)
+    for channel, share in enumerate(MOTTLED):
+        result[..., channel] = (fill[..., channel] + added) * (1 + mottled * share)
+    return result
 
 
 def _rounded_off(on_body: FloatArray, where: Coordinates, unit_px: float) -> FloatArray:
@@ -285,8 +315,10 @@ def _chest(where: Coordinates) -> FloatArray:
     return bare
 
 
-def _trunk_mask(body: Body, size: tuple[int, int], end: int, bare: bool, least: FloatArray | None = None) -> FloatArray:
-    """(H, W) 0..1: neck, shoulders and trunk down to the measured row `end`; not `bare`: as wide as worn. size (w, h) px.
+def _trunk_mask(body: Body, size: tuple[int, int], box: Box, end: int, bare: bool, least: FloatArray | None = None) -> FloatArray:
+    """Of the `box` of a photo of `size` (W, H) px, 0..1: neck, shoulders and trunk down to the measured row `end`.
+
+    Not `bare`: as wide as worn.
 
     least (2, ROW_COUNT): px from the axis to the sides, which are no nearer than that.
     """
@@ -315,5 +347,5 @@ def _trunk_mask(body: Body, size: tuple[int, int], end: int, bare: bool, least: 
     # rounded corners, an edge of about two px
     step = max(1, round(0.012 * unit))
     coarse = reduce(mask, (max(2, size[0] // step), max(2, size[1] // step)))
-    smooth = enlarge(blur(coarse, max(0.7, 0.025 * unit / step)), size)
+    smooth = enlarge(blur(coarse, max(0.7, 0.025 * unit / step)), size)[box]
     return np.asarray(np.clip((smooth - 0.5) * 0.06 * unit + 0.5, 0, 1), np.float32)

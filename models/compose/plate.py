@@ -21,7 +21,7 @@ from models.compose.hands import Parted, part_arms
 from models.compose.remove import beyond_arms, removal
 from models.compose.worn import Off, in_two_pieces, pockets
 from models.compose.wrinkles import wrinkles
-from models.masks import SHARPEN, blur, enlarge, grow, larger, opened, ramp, steep
+from models.masks import SHARPEN, blur, box_of, enlarge, grow, larger, opened, ramp, steep
 from models.person.body import Body
 from models.types import Category, FloatArray, Label, LabelMap, PersonParse, Picture
 
@@ -37,6 +37,8 @@ GROUND_SMOOTH = 0.01
 """The silhouette is smoothed over so many units where a garment is trimmed to it."""
 CLOTH_NEAR = 0.07
 """So far beyond the worn clothes (units) their outline is that of the garment that takes their place."""
+FILL_MARGIN = 0.06
+"""What is filled in is made this far (units) round what is removed: what smooths it looks no further."""
 SLEEVE_LEAST = 0.25
 """A worn sleeve that ends before this place on the arm is a shoulder or a strap."""
 SLEEVE_TO = (0.12, 0.2)
@@ -105,14 +107,20 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
     bare_reach = np.stack([enlarge(own, (size[1], size[0])) for own in bare.reach])
     beyond = beyond_arms(worn, bare_reach, body)
     removed = removal(photo, worn, bare_reach, beyond, body, off)
-    fill, skin_fill = fill_in(photo, worn, bare, beyond, body, removed, off)
     lower: FloatArray = np.zeros(size, np.float32)
     if not off.bottom:
         # what juts out over its edge is cloth of its colour
         lower = _smooth(q[Label.LOWER], BAND_SMOOTH * body.unit_px) * ramp(where.below_waist / body.unit_px, *BAND_OVER)
-        fill = band_rim(photo, fill, lower, where, body.unit_px)
-    mixed = photo + (fill - photo) * removed[..., None]
-    plate = np.where(removed[..., None] > 0, np.clip(np.rint(mixed), 0, 255), photo).astype(np.uint8)
+    plate, skin_fill = photo.copy(), np.zeros(size, np.float32)
+    box = box_of(removed, FILL_MARGIN * body.unit_px)
+    if box is not None:
+        fill, skin_fill[box] = fill_in(photo, worn, bare, beyond, body, removed, box, off)
+        fill = band_rim(photo, fill, lower, where, box, body.unit_px)
+        share = removed[box]
+        for channel in range(3):
+            seen = photo[box][..., channel]
+            mixed = seen + (fill[..., channel] - seen) * share
+            np.copyto(plate[box][..., channel], np.clip(np.rint(mixed), 0, 255).astype(np.uint8), where=share > 0)
     edge = EDGE / body.unit_px
     skin = np.maximum(neck(worn), skin_fill * removed)
     # cloth that was seen before a bare arm hangs before it: the arm is redrawn only where it had a sleeve
@@ -135,7 +143,7 @@ def make_plate(photo: Picture, parse: PersonParse, body: Body, drawn: Category =
         factor = factor * wrinkles(photo, worn.parse, Label.LOWER, body.unit_px)
     ground = _open_ground(q[Label.BACKGROUND], worn.parse.labels, body.unit_px)
     return Plate(
-        plate=np.ascontiguousarray(plate),
+        plate=plate,
         removed=removed,
         front_torso=front.torso,
         front_sleeves=front.strips,

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
-from models.masks import blur, enlarge, nearer, ramp, shrink, strongest
+from models.masks import Box, blur, box_of, enlarge, nearer, ramp, shrink, strongest
 from models.person.body import Body
 from models.person.limbs import ARM_RADII, PLACES, Arm, usual_radius
 from models.types import BoolArray, FloatArray, Label, LabelMap, Picture
@@ -86,6 +86,8 @@ WIDTH_LEAST_PX, WIDTH_LIMITS, SHIFT_MOST = 4, (0.6, 1.9), 1.2
 """Bands that show fewer px of skin tell nothing; an arm is by these factors off the measured one, and so far aside, at most."""
 ARM_SHAPE = ((0.0, 0.25, 0.6, 0.95, 1.2, 1.6, 2.0), (0.98, 1.03, 0.96, 0.94, 1.02, 1.0, 1.0))
 """Deltoid, elbow and the belly of the forearm: factors of the straight taper, by place."""
+SKIN_RIM_PX = 3
+"""Skin this near to its outline is not asked for its grain."""
 GRAIN_PX, FINE_GRAIN, COARSE_GRAIN = 0.6, (0.6, 3.0), (0.002, 0.0045)
 """Grain's size; limits of the grain (grey levels) and of the mottling (share) of seen skin."""
 MOTTLE, MOTTLE_SHARE = (0.025, 0.10), (0.4, 0.55)
@@ -184,24 +186,24 @@ def _edges(across: FloatArray, seen: LabelMap) -> tuple[bool, tuple[float, float
     return bare, (float(low), float(high), bool(left), bool(stop < count and row[stop] == Label.BACKGROUND))
 
 
-def mottling(photo: Picture, seen: FloatArray, noise: FloatArray, scale: float, unit_px: float) -> tuple[FloatArray, FloatArray]:
-    """Grain (H, W) in grey levels, and mottling (H, W) as a relative change, as strong as on the `seen` (0..1) skin.
+def mottling(photo: Picture, seen: FloatArray, noise: FloatArray, box: Box, scale: float, unit_px: float) -> tuple[FloatArray, FloatArray]:
+    """Grain (h, w) in grey levels, and mottling (h, w) as a relative change, as strong as on the `seen` (0..1) skin; both in the `box`.
 
     noise (H, W): white; scale: small px a photo px, at which the mottling is drawn.
     """
     height, width = seen.shape
-    rows = np.flatnonzero((seen > 0.9).any(1))
     fine, coarse = FINE_GRAIN[0], COARSE_GRAIN[0]
-    if len(rows):
-        box = slice(int(rows[0]), int(rows[-1]) + 1)
-        inside = shrink(seen[box] > 0.9, 3) > 0
+    sure = seen > 0.9
+    told = box_of(sure, SKIN_RIM_PX)
+    if told is not None:
+        inside = shrink(sure[told], SKIN_RIM_PX) > 0
         if inside.sum() > 30 * SKIN_LEAST_PX:
-            luma = photo[box].astype(np.float32) @ np.array([0.3, 0.59, 0.11], np.float32)
+            luma = cv2.transform(photo[told].astype(np.float32), np.array([[0.3, 0.59, 0.11]], np.float32))
             soft = blur(luma, 1.0)
             fine = float(np.clip(1.48 * np.median(np.abs(luma - soft)[inside]), *FINE_GRAIN))
             broad = blur(soft, 3.0)
             coarse = float(np.clip(1.48 * np.median((np.abs(soft - broad) / (broad + 8))[inside]), *COARSE_GRAIN))
-    grain = blur(noise, GRAIN_PX)
+    grain = blur(noise[box], GRAIN_PX)
     grain *= fine / max(float(grain[::4, ::4].std()), 1e-6)
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
     small = cv2.resize(noise, size, interpolation=cv2.INTER_NEAREST)
@@ -210,7 +212,7 @@ def mottling(photo: Picture, seen: FloatArray, noise: FloatArray, scale: float, 
     for sigma, share in zip(sizes, (1.0, *MOTTLE_SHARE), strict=True):
         band = blur(small, sigma)
         mottled += band * (share * coarse / max(float(band.std()), 1e-6))
-    return grain, enlarge(mottled, (width, height))
+    return grain, enlarge(mottled, (width, height))[box]
 
 
 def bare_and_layer(
