@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from models.types import FloatArray
+from models.types import BoolArray, FloatArray, Picture
 
 WIDE_PX = 6
 """From this radius on a distance transform is faster than a dilation by a disc."""
 SHARPEN = 3.0
 """Soft masks are steepened this much about one half, or what is below shines through."""
+LEVELS = 256
+"""Grey levels."""
 AnyMask = npt.NDArray[Any]
 """(H, W) bool, uint8 or float."""
 Box = tuple[slice, slice]
@@ -96,6 +98,17 @@ def strongest(picture: FloatArray) -> FloatArray:
     size = np.abs(picture)
     greatest: FloatArray = np.maximum(np.maximum(size[..., 0], size[..., 1]), size[..., 2])
     return greatest
+
+
+def median_colour(photo: Picture, mask: BoolArray) -> FloatArray:
+    """(3,) median of `photo` (H, W, 3) where `mask` (H, W) is, which must be somewhere; by counting, as there are few grey levels."""
+    inside = mask.view(np.uint8)
+    middle = []
+    for channel in range(photo.shape[2]):
+        total = np.cumsum(cv2.calcHist([photo], [channel], inside, [LEVELS], [0, LEVELS]), dtype=np.int64)
+        low, high = np.searchsorted(total, ((total[-1] - 1) // 2, total[-1] // 2), "right")
+        middle.append((int(low) + int(high)) / 2)
+    return np.array(middle, np.float32)
 
 
 def ramp(value: FloatArray, start: float | FloatArray, stop: float | FloatArray) -> FloatArray:

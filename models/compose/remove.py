@@ -8,7 +8,24 @@ import numpy as np
 from models.compose.pull_push import pull_push
 from models.compose.skin import SLEEVE_FROM
 from models.compose.worn import Off, Worn
-from models.masks import AnyMask, blur, close, enlarge, grow, nearer, opened, ramp, reduce, shrink, steep, strongest
+from models.kernels.colours import differences
+from models.masks import (
+    AnyMask,
+    Box,
+    blur,
+    box_of,
+    close,
+    enlarge,
+    grow,
+    median_colour,
+    nearer,
+    opened,
+    ramp,
+    reduce,
+    shrink,
+    steep,
+    strongest,
+)
 from models.person.body import Body
 from models.types import BoolArray, FloatArray, Label, PersonParse, Picture
 
@@ -59,6 +76,8 @@ CUFF_SPAN, CUFF_SOFT, CUFF_OUT = (-0.25, 0.15), 0.05, 2.6
 CUFF_CLOTH, CUFF_EDGE, CUFF_FLESH, CUFF_RIM_PX = 0.06, (1.0, 1.08), 0.06, 3
 """... and within so many units of cloth, what lies outside the bare arm (from the first to the second of its half widths) is the cuff
 or its inside, where it is no skin wider than twice the third (units), and no ground; its edge is so wide."""
+NEAR_MOST, NEAR_MORE_PX = 0.45, 12
+"""Nothing is removed further than this (units, and px) from the old garment: the most of the reaches above."""
 CLEAR = 0.02
 """Less than this share of removal is none: there the plate equals the photo."""
 
@@ -95,19 +114,32 @@ def removal(photo: Picture, worn: Worn, bare_reach: FloatArray, beyond: FloatArr
 
 def _removed(photo: Picture, worn: Worn, bare_reach: FloatArray, body: Body, label: Label) -> FloatArray:
     """(H, W) 0..1: the old garment of one label, its rim, its shadow on the skin beside it, and what the parse left out of it."""
-    q, where = worn.parse.probabilities[label], worn.where
+    q = worn.parse.probabilities[label]
     rim = max(RIM_LEAST_PX, RIM * body.unit_px)
     cloth = (q > 0.5) & _main_pieces(q > 0.5, photo)
-    if not cloth.any():
-        return np.zeros(q.shape, np.float32)
+    result = np.zeros(q.shape, np.float32)
+    box = box_of(cloth, NEAR_MOST * body.unit_px + NEAR_MORE_PX)
+    if box is None:
+        return result
+    left_out = _left_out(photo, worn.parse, body, cloth, label, rim, box)
+    straps = _straps(photo, worn, body, cloth, rim, box) if label == Label.UPPER else None
+    q, cloth, where, bare_reach, skin = (
+        q[box],
+        cloth[box],
+        worn.where.within(box),
+        bare_reach[:, box[0], box[1]],
+        worn.parse.labels[box] == Label.SKIN,
+    )
     old = blur(grow((q > CLOTH_FROM) & (grow(cloth, 2) > 0), rim), 0.35 * rim)
     # skin beside cloth: its shadow and the cloth's rim are redrawn with the limb
     reach, place = (bare_reach, where.place) if label == Label.UPPER else (where.leg_reach, where.leg_place)
-    beside = blur(grow(cloth, BESIDE_RIMS * rim), rim) * ((nearer(reach) < BESIDE_REACH) & (worn.parse.labels == Label.SKIN))
+    beside = blur(grow(cloth, BESIDE_RIMS * rim), rim) * ((nearer(reach) < BESIDE_REACH) & skin)
     for limb_reach, limb_place in zip(reach, place, strict=True):
         beside *= 1 - ramp(limb_place, *HAND_FROM) * (limb_reach < HAND_REACH)
-    old = np.maximum(np.maximum(old, beside), _left_out(photo, worn.parse, body, cloth, label, rim))
-    return np.asarray(np.maximum(old, _straps(photo, worn, body, cloth, rim)) if label == Label.UPPER else old, np.float32)
+    result[box] = np.maximum(np.maximum(old, beside), left_out)
+    if straps is not None:
+        result[box] = np.maximum(result[box], straps)
+    return result
 
 
 def beyond_arms(worn: Worn, bare_reach: FloatArray, body: Body) -> FloatArray:
@@ -154,50 +186,66 @@ def background_weight(background: AnyMask, cloth: AnyMask, near_px: float) -> Fl
 
 def _main_pieces(cloth: BoolArray, photo: Picture) -> BoolArray:
     """Components that are large, or small and of the largest one's colour (cloth seen behind an arm), grown by 2 px."""
-    count, components, stats, _ = cv2.connectedComponentsWithStats(grow(cloth, 2))
-    keep = np.zeros(count, bool)
-    if count > 1:
-        area = stats[:, cv2.CC_STAT_AREA].copy()
-        area[0] = 0
-        keep = area > PIECE_LEAST * area.max()
-        colour = np.median(photo[cloth & (components == area.argmax())], 0)
-        for i in np.flatnonzero(~keep & (area > 0)):
-            piece = cloth & (components == i)
-            keep[i] = piece.any() and np.abs(np.median(photo[piece], 0) - colour).max() < REST_LIKENESS
-    return np.asarray(keep[components], np.bool_)
+    result = np.zeros_like(cloth)
+    box = box_of(cloth, 2)
+    if box is None:
+        return result
+    cloth, photo = cloth[box], photo[box]
+    _, components, stats, _ = cv2.connectedComponentsWithStats(grow(cloth, 2))
+    area = stats[:, cv2.CC_STAT_AREA].copy()
+    area[0] = 0
+    keep = area > PIECE_LEAST * area.max()
+    colour = median_colour(photo, cloth & (components == area.argmax()))
+    for i in np.flatnonzero(~keep & (area > 0)):
+        left, top, width, height = stats[i, :4]
+        own = (slice(top, top + height), slice(left, left + width))
+        piece = cloth[own] & (components[own] == i)
+        keep[i] = piece.any() and np.abs(median_colour(photo[own], piece) - colour).max() < REST_LIKENESS
+    result[box] = keep[components]
+    return result
 
 
-def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, label: Label, rim: float) -> FloatArray:
-    """(H, W) 0..1: cloth that the parse left to the background, near the garment and of its colour."""
+def _left_out(photo: Picture, parse: PersonParse, body: Body, cloth: BoolArray, label: Label, rim: float, box: Box) -> FloatArray:
+    """Of the `box`, 0..1: cloth that the parse left to the background, near the garment and of its colour."""
     labels, size = parse.labels, (photo.shape[1], photo.shape[0])
     worn = (labels == label) & cloth
     if not worn.any():
-        return np.zeros(labels.shape, np.float32)
+        return np.zeros(labels[box].shape, np.float32)
     quarter = (max(2, size[0] // 4), max(2, size[1] // 4))
-    weight = background_weight(shrink(parse.probabilities[Label.BACKGROUND] > 0.9, rim), cloth, REST_REACH * body.unit_px)
-    ground = enlarge(pull_push(reduce(photo, quarter), reduce(weight, quarter)), size)
-    differs = blur(strongest(photo - ground), 1.0) > REST_CONTRAST
-    alike = strongest(photo - np.median(photo[worn], 0).astype(np.float32)) < REST_LIKENESS
-    near = (labels == Label.BACKGROUND) & (grow(cloth, REST_REACH * body.unit_px) > 0)
-    rest = opened(close(near & differs & alike, 4), 1)
-    stays = (labels == Label.SKIN) | (labels == Label.HAIR)
-    if (labels == Label.HAIR).any():
-        to_hair, to_cloth = (cv2.distanceTransform((~of).view(np.uint8), cv2.DIST_L2, 3) for of in (labels == Label.HAIR, cloth))
+    about = grow(cloth, REST_REACH * body.unit_px)
+    weight = shrink(parse.probabilities[Label.BACKGROUND] > 0.9, rim) * (1 - np.float32(NEAR_DISTRUST) * about)
+    ground = np.ascontiguousarray(enlarge(pull_push(reduce(photo, quarter), reduce(weight, quarter)), size)[box])
+    colour = np.broadcast_to(median_colour(photo, worn), ground.shape)
+    labels, seen = labels[box], photo[box]
+    near = (labels == Label.BACKGROUND) & (about[box] > 0)
+    differs = blur(differences(seen, ground), 1.0) > REST_CONTRAST
+    rest = opened(close(near & differs & (differences(seen, colour) < REST_LIKENESS), 4), 1)
+    hair = labels == Label.HAIR
+    stays = (labels == Label.SKIN) | hair
+    if hair.any():
+        to_hair, to_cloth = (cv2.distanceTransform((~of).view(np.uint8), cv2.DIST_L2, 3) for of in (hair, cloth[box]))
         strands = to_hair < np.minimum(to_cloth, REST_HAIR * body.unit_px)
         rest, stays = rest & ~strands, stays | strands
     return np.asarray(blur(grow(rest, 3), 1.5) * ~stays, np.float32)
 
 
-def _straps(photo: Picture, worn: Worn, body: Body, cloth: BoolArray, rim: float) -> FloatArray:
-    """(H, W) 0..1: straps that are too thin for the parse, which took them for the shoulders' skin."""
-    skin, where = worn.parse.labels == Label.SKIN, worn.where
-    at = skin & (np.abs(where.over) < STRAP_REACH) & (nearer(where.place) < ARM_FROM) & (where.from_nose > FACE_KEEP)
-    at &= grow(cloth, STRAP_REACH * body.unit_px) > 0
-    if not at.any():
-        return np.zeros(skin.shape, np.float32)
-    colours = [np.median(photo[of], 0).astype(np.float32) for of in (cloth, skin)]
-    alike, unlike = (strongest(photo - colour) for colour in colours)
-    strap = at & (alike < REST_LIKENESS) & (unlike > STRAP_UNLIKE)
+def _straps(photo: Picture, worn: Worn, body: Body, cloth: BoolArray, rim: float, box: Box) -> FloatArray:
+    """Of the `box`, 0..1: straps that are too thin for the parse, which took them for the shoulders' skin."""
+    skin, where = worn.parse.labels == Label.SKIN, worn.where.within(box)
+    at = skin[box] & (np.abs(where.over) < STRAP_REACH) & (nearer(where.place) < ARM_FROM) & (where.from_nose > FACE_KEEP)
+    if at.any():
+        at &= grow(cloth[box], STRAP_REACH * body.unit_px) > 0
+    part = box_of(at)
+    result = np.zeros(at.shape, np.float32)
+    if part is None:
+        return result
+    seen = photo[box][part]
+    colours = (np.broadcast_to(median_colour(photo, of), seen.shape) for of in (cloth, skin))
+    alike, unlike = (differences(seen, colour) for colour in colours)
+    strap = np.zeros(at.shape, np.bool_)
+    strap[part] = at[part] & (alike < REST_LIKENESS) & (unlike > STRAP_UNLIKE)
+    if not strap.any():
+        return result
     _, pieces = cv2.connectedComponents(grow(strap, 1))
-    begins = np.unique(pieces[strap & (grow(cloth, rim + 1) > 0)])
+    begins = np.unique(pieces[strap & (grow(cloth[box], rim + 1) > 0)])
     return blur(grow(strap & np.isin(pieces, begins), rim), 0.35 * rim)

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from models.compose.coordinates import Coordinates
-from models.masks import blur, nearer, opened, ramp
+from models.masks import Box, blur, median_colour, nearer, opened, ramp
 from models.person.body import Body
 from models.types import FloatArray, Label, PersonParse, Picture
 
@@ -61,6 +61,11 @@ class Worn:
         q = self.parse.probabilities
         return np.asarray(q[Label.UPPER] * off.top + q[Label.LOWER] * off.bottom, np.float32)
 
+    def within(self, box: Box) -> Worn:
+        """The same of the `box` of the photo."""
+        parse = replace(self.parse, labels=self.parse.labels[box], probabilities=self.parse.probabilities[:, box[0], box[1]])
+        return Worn(parse, self.where.within(box))
+
 
 def pockets(photo: Picture, worn: Worn) -> Worn:
     """A hand that is hidden in a pocket was taken for skin where it should be: there the lower garment is seen."""
@@ -73,7 +78,7 @@ def pockets(photo: Picture, worn: Worn) -> Worn:
     rows, columns = np.nonzero(hand)
     box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
     colour = photo[box].astype(np.float32)
-    skin_hue, lower_hue = (_hue(np.median(photo[of], 0)) for of in (skin, lower))
+    skin_hue, lower_hue = (_hue(median_colour(photo, of)) for of in (skin, lower))
     if np.linalg.norm(skin_hue - lower_hue) < POCKET_APART:
         return worn
     to_skin, to_lower = (np.linalg.norm(_hue(colour) - of, axis=-1) for of in (skin_hue, lower_hue))
