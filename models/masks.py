@@ -20,6 +20,7 @@ AnyMask = npt.NDArray[Any]
 """(H, W) bool, uint8 or float."""
 Box = tuple[slice, slice]
 """Rows and columns of a picture."""
+EVERYWHERE: Box = (slice(None), slice(None))
 
 
 def box_of(mask: AnyMask, margin: float = 0) -> Box | None:

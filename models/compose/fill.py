@@ -274,7 +274,7 @@ def _textured(
 ) -> FloatArray:
     """`fill` (h, w, 3) of the `box` with grain, and where it is skin (`on_skin` 0..1) with that of the `seen` skin and its mottling."""
     noise = np.random.default_rng(0).standard_normal(seen.shape, np.float32)
-    texture, mottled = mottling(photo, seen, noise, box, scale, unit_px)
+    texture, mottled = mottling(photo, seen, noise, scale, unit_px, box)
     grain = blur(noise[box], 1.0) * np.float32(GRAIN)
     added = grain + (texture - grain) * on_skin
     mottled *= on_skin

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
-from models.masks import Box, blur, box_of, enlarge, nearer, ramp, shrink, strongest
+from models.masks import EVERYWHERE, Box, blur, box_of, enlarge, nearer, ramp, shrink, strongest
 from models.person.body import Body
 from models.person.limbs import ARM_RADII, PLACES, Arm, usual_radius
 from models.types import BoolArray, FloatArray, Label, LabelMap, Picture
@@ -186,7 +186,9 @@ def _edges(across: FloatArray, seen: LabelMap) -> tuple[bool, tuple[float, float
     return bare, (float(low), float(high), bool(left), bool(stop < count and row[stop] == Label.BACKGROUND))
 
 
-def mottling(photo: Picture, seen: FloatArray, noise: FloatArray, box: Box, scale: float, unit_px: float) -> tuple[FloatArray, FloatArray]:
+def mottling(
+    photo: Picture, seen: FloatArray, noise: FloatArray, scale: float, unit_px: float, box: Box = EVERYWHERE
+) -> tuple[FloatArray, FloatArray]:
     """Grain (h, w) in grey levels, and mottling (h, w) as a relative change, as strong as on the `seen` (0..1) skin; both in the `box`.
 
     noise (H, W): white; scale: small px a photo px, at which the mottling is drawn.
