@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import secrets as randomness
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -189,23 +189,23 @@ class Access:
             return None
         return None
 
-    async def admit(self, caller: Caller, address: str) -> dict[str, str]:
-        """Counts a request against its rate, and says so in headers. `address`: of the connection, for callers without credentials.
-        Raises TooManyRequests.
+    async def admit(self, caller: Caller, address: str, told: MutableMapping[str, str]) -> None:
+        """Counts a request against its rate, and says so in headers, which are put into `told`. `address`: of the connection, for callers
+        without credentials. Raises TooManyRequests.
         """
         if self._rate is None:
-            return {}
+            return
         # an address is personal: it is counted by a digest that ends within minutes
         who = self._secrets.digest("rate", caller.shopper or caller.tenant or address)
         try:
             allowance = await self._store.take(who, self._rate)
         except StoreUnavailable:
             allowance = await self._alone.take(who, self._rate)
+        told.update(self._told(self._rate, allowance))
         if not allowance.allowed:
             raise TooManyRequests(
                 f"More than {self._rate.limit} requests came within a minute.", retry_after_s=max(1, round(allowance.retry_s + 0.5))
             )
-        return self._told(self._rate, allowance)
 
     @staticmethod
     def _told(rate: Rate, allowance: Allowance) -> dict[str, str]:

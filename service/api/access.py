@@ -52,7 +52,9 @@ def caller_of(access: Access) -> Callable[[Request[Any, Any, Any]], Awaitable[Ca
 
     async def caller(request: Request[Any, Any, Any]) -> Caller:
         found = await access.identify(request.headers.get("authorization"))
-        request.scope["state"][POLICY] = await access.admit(found, request.client.host if request.client else "")
+        told: dict[str, str] = {}
+        request.scope["state"][POLICY] = told  # before it is filled: a refusal tells the rate too
+        await access.admit(found, request.client.host if request.client else "", told)
         return found
 
     return caller

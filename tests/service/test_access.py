@@ -175,6 +175,7 @@ def test_rates_are_told_and_kept_by_all_processes(redis_url: str) -> None:
         assert answers[0].headers["ratelimit-policy"] == '"minute";q=10;w=60'
         assert answers[0].headers["ratelimit"].startswith('"minute";r=9;t=')
         assert answers[-1].json()["type"] == "/problems/too-many-requests"
+        assert answers[-1].headers["ratelimit"].startswith('"minute";r=0;t=')
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 8
 
 
