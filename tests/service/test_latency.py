@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 
 from models.images import decode, encode
+from models.resizing import resize_picture
 from models.samples import packshot, sample_people
 from tests.service.test_photos import keep
 from tests.service.test_processes import running
 
 SIZE = (768, 1024)
+LARGE = (2048, 1536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +32,25 @@ class Shop:
     client: httpx.Client
     process: subprocess.Popen[bytes]
     wishes: list[dict[str, str]]
+    heavy: list[dict[str, str]]
+    """Of photos four times as large: long enough for a queue to form, whatever else the machine does for a moment."""
 
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
     with running(engine="Engine()", REQUEST_TIMEOUT_S="60") as (address, process), httpx.Client(base_url=address, timeout=60) as client:
-        photos = [keep(client, encode(person.picture, "jpeg")).json()["id"] for person in sample_people()[:2]]
+        people = [person.picture for person in sample_people()[:2]]
+        photos = [keep(client, encode(picture, "jpeg")).json()["id"] for picture in people]
+        large = [keep(client, encode(resize_picture(picture, LARGE), "jpeg")).json()["id"] for picture in people]
         garments = []
-        for name in ("print-tee", "polo"):
+        for name in ("print-tee", "polo", "v-neck", "breton"):
             picture = encode(packshot(name, SIZE).picture, "jpeg")
             answer = client.post("/v1/garments", files={"picture": (name, picture)}, data={"name": name, "category": "upper"})
             assert answer.status_code == 201, answer.text
             garments.append(answer.json()["id"])
         tucks = ("auto", "in", "out")
-        yield Shop(client, process, [{"photo_id": p, "garment_id": g, "tuck": t} for p, g, t in product(photos, garments, tucks)])
+        light, heavy = ([{"photo_id": p, "garment_id": g, "tuck": t} for p, g, t in product(of, garments, tucks)] for of in (photos, large))
+        yield Shop(client, process, light, heavy)
 
 
 def send(client: httpx.Client, wish: dict[str, str], format_: str = "jpeg", patience_s: float = 60) -> tuple[float, httpx.Response]:
@@ -84,13 +91,13 @@ def test_a_kept_result_is_there_at_once(shop: Shop) -> None:
     for wish in wishes:
         dress(client, wish)
     rounds = []
-    for _ in range(5):  # the best of five: other work on the machine is not the service's
+    for _ in range(12):  # the best of twelve: other work on the machine is not the service's
         times = []
-        for k in range(100):
+        for k in range(40):
             took, answer = dress(client, wishes[k % len(wishes)])
             assert "hit" in answer.headers["cache-status"]
             times.append(took)
-        rounds.append(sorted(times)[94])
+        rounds.append(sorted(times)[37])
     assert min(rounds) < 5, rounds
 
 
@@ -103,31 +110,32 @@ def resident_mb(process: subprocess.Popen[bytes]) -> float:
 def test_at_three_times_what_it_can_every_answer_is_right_or_a_fast_refusal(shop: Shop) -> None:
     """Requests arrive three times as fast as they can be drawn, whether or not the ones before were answered."""
     drawn_s = []
-    for wish in shop.wishes[:4]:
-        took, answer = send(shop.client, wish, "png")
+    for wish in shop.heavy[::6]:  # each photo's plate is made once, too
+        took, answer = send(shop.client, wish)
+        took, answer = send(shop.client, wish | {"tuck": "out"})
         assert answer.status_code == 200
         drawn_s.append(took / 1000)
-    wishes: list[tuple[dict[str, str], str]] = [(wish, "webp") for wish in shop.wishes] + [(wish, "png") for wish in shop.wishes[4:]]
+    wishes = [wish for wish in shop.heavy if wish["tuck"] == "in"] + [wish for wish in shop.heavy[3:] if wish["tuck"] == "out"]
     every_s, patience_s = statistics.median(drawn_s) / 3, 6 * statistics.median(drawn_s)
     before_mb = resident_mb(shop.process)
     started = time.perf_counter()
 
     def arrive(k: int) -> tuple[float, httpx.Response]:
         time.sleep(max(0.0, started + k * every_s - time.perf_counter()))
-        return send(shop.client, *wishes[k], patience_s)
+        return send(shop.client, wishes[k], patience_s=patience_s)
 
     with ThreadPoolExecutor(len(wishes)) as pool:
         answers = list(pool.map(arrive, range(len(wishes))))
     statuses = [answer.status_code for _, answer in answers]
     assert {200, 503} >= set(statuses), statuses
     assert min(statuses.count(200), statuses.count(503)) > 3, statuses
-    for (wish, format_), (took, answer) in zip(wishes, answers, strict=True):
+    for wish, (took, answer) in zip(wishes, answers, strict=True):
         assert took < 1000 * patience_s + 500
         if answer.status_code == 503:
             assert int(answer.headers["retry-after"]) >= 1
             continue
         shown, right = (decode(data).picture.astype(float) for data in (answer.content, send(shop.client, wish, "png")[1].content))
-        assert np.abs(shown - right).mean() < (4 if format_ == "webp" else 1e-9)
+        assert np.abs(shown - right).mean() < 4, "the JPEG of the right picture"
     refused = [took for took, answer in answers if answer.status_code == 503]
     assert statistics.median(refused) < 100, "refused before any work is done"
     assert resident_mb(shop.process) < before_mb + 300
