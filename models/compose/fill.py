@@ -120,8 +120,12 @@ def fill_in(
     def trunk_mask(end: int, bare: bool, least: FloatArray | None = None) -> FloatArray:
         return _trunk_mask(body, (width, height), box, end, bare, least)
 
+    wanted = (
+        slice(int(box[0].start * scale), int(box[0].stop * scale) + 1),
+        slice(int(box[1].start * scale), int(box[1].stop * scale) + 1),
+    )
     ground = full(_ground(small, worn, clean, unit, off))
-    bare, layer = (full(p) for p in bare_and_layer(small, labels, body, small_where, clean, scale))
+    bare, layer = (full(p) for p in bare_and_layer(small, labels, body, small_where, clean, scale, wanted))
     edge = EDGE / body.unit_px
     # arms were under the old top only: a hand in a pocket stays hidden
     arms, arms_before = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -9,11 +10,13 @@ import numpy as np
 
 from models.compose.coordinates import Coordinates
 from models.compose.pull_push import pull_push
-from models.masks import EVERYWHERE, Box, blur, box_of, enlarge, nearer, ramp, shrink, strongest
+from models.masks import EVERYWHERE, AnyMask, Box, blur, box_of, enlarge, nearer, ramp, shrink, strongest
 from models.person.body import Body
 from models.person.limbs import ARM_RADII, PLACES, Arm, usual_radius
 from models.types import BoolArray, FloatArray, Label, LabelMap, Picture
 
+Spread = Callable[[FloatArray, AnyMask], FloatArray]
+"""Spreads the pixels of a picture (h, w, 3) that have weight (h, w) over the others."""
 SKIN_TONE_BLEND = (0.65, 0.35)
 """Tone of filled skin: neck and hands, face."""
 TONE_FROM = 35
@@ -28,6 +31,8 @@ LOCAL_SHARE = 0.3
 """Share of the light that is seen nearby; the rest is the wearer's tone."""
 ANKLE_FROM, ANKLE_TO, SHADOW_FROM = 1.5, 2.12, -0.12
 """Between these places on a leg, skin whose lightness is by this logarithm under the fill's lies in a hem's or a shoe's shadow."""
+NEAR_PX = 8
+"""Skin is lit this far (reduced px) beyond what is wanted of it."""
 LIMB_AT, HAND_AT, FOOT_AT = 0.05, 1.9, 1.97
 """A limb's own light is measured between these places: not on the trunk, nor on hand or foot."""
 LIMB_LEAST_PX, LIMB_FACTOR = 40, (0.8, 1.3)
@@ -218,29 +223,59 @@ def mottling(
 
 
 def bare_and_layer(
-    small: FloatArray, labels: LabelMap, body: Body, where: Coordinates, clean: BoolArray, scale: float
+    small: FloatArray, labels: LabelMap, body: Body, where: Coordinates, clean: BoolArray, scale: float, wanted: Box = EVERYWHERE
 ) -> tuple[FloatArray, FloatArray]:
-    """Lit skin and the lit under-layer everywhere, (h, w, 3) 0..255.
+    """Lit skin and the lit under-layer, (h, w, 3) 0..255: at least where they are `wanted`, elsewhere 0.
 
     All at the reduced size: the photo `small` (h, w, 3) 0..255, its `labels`, the pixels' coordinates, `clean` where
     nothing was removed; `scale` is small px a photo px.
     """
     unit = body.unit_px * scale
+    to_right = _to_right(where.lateral, where.place, where.across), _to_right(where.leg_lateral, where.leg_place, where.across)
+    asked = labels == Label.SKIN
+    asked[wanted] = True
+    box = box_of(asked, NEAR_PX)
+    whole = np.zeros_like(small), np.zeros_like(small)
+    if box is None:
+        return whole
+
+    def spread(picture: FloatArray, weight: AnyMask) -> FloatArray:
+        """`pull_push` of the box within the whole picture: what lies far off is as it is whatever the box."""
+        pictures, weights = np.zeros_like(small), np.zeros(labels.shape, np.float32)
+        pictures[box], weights[box] = picture, weight
+        return pull_push(pictures, weights)[box]
+
+    turned = to_right[0][:, box[0], box[1]], to_right[1][:, box[0], box[1]]
+    parts = _bare_and_layer(small[box], labels[box], body, where.within(box), clean[box], unit, turned, spread)
+    for plane, part in zip(whole, parts, strict=True):
+        plane[box] = part
+    return whole
+
+
+def _bare_and_layer(
+    small: FloatArray,
+    labels: LabelMap,
+    body: Body,
+    where: Coordinates,
+    clean: BoolArray,
+    unit: float,
+    to_right: tuple[FloatArray, FloatArray],
+    spread: Spread,
+) -> tuple[FloatArray, FloatArray]:
     # the wearer's tone, with the light of the skin that is seen nearby
     tone, weight = _skin_tone(small, labels, where.from_nose)
     lab, own = _lab(small), _lab(tone[None, None])[0, 0]
-    own_skin = (labels == Label.SKIN) & (np.linalg.norm(lab[..., 1:] - own[1:], axis=-1) < CHROMA_NEAR)
-    weight = weight * (np.linalg.norm(small - tone, axis=-1) < TONE_NEAR) * clean
+    own_skin = (labels == Label.SKIN) & (_apart(lab[..., 1:], own[1:]) < CHROMA_NEAR)
+    weight = weight * (_apart(small, tone) < TONE_NEAR) * clean
     local = np.broadcast_to(tone, small.shape)
     if weight.sum() > SKIN_LEAST_PX:
-        local = pull_push(small, weight.astype(np.float32))
+        local = spread(small, weight)
     skin: FloatArray = blur(local, max(1.0, 0.05 * unit)) * LOCAL_SHARE + tone * (1 - LOCAL_SHARE)
     chin_y = float((body.chin - body.middle) @ body.over / body.unit_px)
     shade = np.clip(torso_shade(where.across, where.over, chin_y), 0.72, 1.12)
     reach, leg_reach = nearer(where.reach), nearer(where.leg_reach)
     arm, leg = where.reach[1] < where.reach[0], where.leg_reach[1] < where.leg_reach[0]
     place, leg_place = _of(where.place, arm), _of(where.leg_place, leg)
-    to_right = _to_right(where.lateral, where.place, where.across), _to_right(where.leg_lateral, where.leg_place, where.across)
     side, leg_side = _of(to_right[0], arm), _of(to_right[1], leg)
     from_side = _light_from(lab[..., 0], own_skin & clean, where, to_right)
     inner = ramp(side * np.sign(where.across), 0.1, -0.5)
@@ -261,18 +296,29 @@ def bare_and_layer(
     for lateral, place, trusted, end in limbs:  # each limb goes on as its own visible skin is lit
         seen = (np.abs(lateral) < 1) & trusted & (place > LIMB_AT) & (place < end)
         if seen.sum() > LIMB_LEAST_PX:
-            share = blur(ramp(np.abs(lateral), 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit))[..., None]
-            bare = bare * np.exp(share * _limb_light(small, bare, lateral, place, seen))
+            share, sigma = ramp(np.abs(lateral), 1.35, 1.05) * ramp(place, 0.0, 0.25), max(0.6, 0.02 * unit)
+            limb = box_of(share, 4 * sigma) or EVERYWHERE
+            light_of_it = _limb_light(small[limb], bare[limb], lateral[limb], place[limb], seen[limb])
+            bare[limb] *= np.exp(blur(share[limb], sigma)[..., None] * light_of_it)
     seen_ankles = [ankles & own_skin & clean & (leg == k) & (leg_reach < 1) & (leg_place < ANKLE_TO) for k in (0, 1)]
     if all(one.sum() > SKIN_LEAST_PX for one in seen_ankles):
         # where both lie in the dark it is not one shoe's shadow
         darker = max(float(np.median(dimmer[one])) for one in seen_ankles)
         bare = bare * np.exp((np.clip(darker, *BOTH_DARK) * on_leg * ramp(leg_place, 0.2, 1.6))[..., None] * DARKER_SKIN)
-    bare = _joined(small, bare, own_skin & clean, ankles, unit * np.where(ankles, ANKLE_REACH, JOIN_REACH))
+    bare = _joined(spread, small, bare, own_skin & clean, ankles, unit * np.where(ankles, ANKLE_REACH, JOIN_REACH))
     luma = float(tone.mean()) / 185.0
     below = torso + (light[..., 0] - torso) * on_leg
     layer = np.array(UNDER_LAYER, np.float32) * np.clip(luma, 0.45, 1.1) * below[..., None]
     return bare, layer.astype(np.float32)
+
+
+def _apart(picture: FloatArray, colour: FloatArray) -> FloatArray:
+    """(h, w) the distance of (h, w, C) from a colour (C,)."""
+    total: FloatArray = np.zeros(picture.shape[:2], np.float32)
+    for channel, own in enumerate(colour):
+        off = picture[..., channel] - np.float32(own)
+        total += off * off
+    return np.asarray(np.sqrt(total), np.float32)
 
 
 def _of(pair: FloatArray, second: BoolArray) -> FloatArray:
@@ -333,7 +379,7 @@ def _in_own_colours(bare: FloatArray, lab: FloatArray, seen: BoolArray) -> Float
     return np.asarray(cv2.cvtColor(own, cv2.COLOR_LAB2RGB) * 255, np.float32)
 
 
-def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, ankles: BoolArray, reach_px: FloatArray) -> FloatArray:
+def _joined(spread: Spread, small: FloatArray, bare: FloatArray, seen: BoolArray, ankles: BoolArray, reach_px: FloatArray) -> FloatArray:
     """The fill `bare` (h, w, 3), within about `reach_px` (h, w) brought to the colour of the `seen` skin beside it.
 
     No step where the old cloth ended; skin of `ankles` may be dark in the shadow of what was worn.
@@ -343,7 +389,7 @@ def _joined(small: FloatArray, bare: FloatArray, seen: BoolArray, ankles: BoolAr
     if trusted.sum() < SKIN_LEAST_PX:
         return bare
     off = np.where(ankles[..., None], np.clip(off, *ANKLE_LIMITS), off)
-    carried = pull_push(off.astype(np.float32), trusted.astype(np.float32))
+    carried = spread(off, trusted)
     away = cv2.distanceTransform((trusted == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     near = np.exp(-away / reach_px)[..., None]
     return np.asarray(bare * np.exp(blur(carried * near, JOIN_BLUR_PX)), np.float32)
@@ -386,7 +432,7 @@ def _skin_tone(photo: FloatArray, labels: LabelMap, from_nose: FloatArray) -> tu
         return np.array([196.0, 160.0, 140.0], np.float32), np.zeros(labels.shape, np.float32)
     seed = face if face.sum() > 50 else skin
     centre = np.median(lab[seed], 0)
-    alike = rest & (np.linalg.norm(lab[..., 1:] - centre[1:], axis=-1) < 14) & (np.abs(lab[..., 0] - centre[0]) < 27)
+    alike = rest & (_apart(lab[..., 1:], centre[1:]) < 14) & (np.abs(lab[..., 0] - centre[0]) < 27)
     use = alike if alike.sum() > 100 else seed
     bright = lab[..., 0][use]
     tone = np.median(photo[use][bright >= np.percentile(bright, TONE_FROM)], 0)
