@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from models.compose.hands import Parted
 from models.compose.remove import ARM_FROM
 from models.compose.worn import Off, Worn
-from models.masks import blur, grow, larger, nearer, opened, ramp, steep
+from models.masks import blur, box_of, grow, larger, nearer, opened, ramp, steep
 from models.types import BoolArray, Category, FloatArray, Label
 
 HAIR_SOFT = 1.75
@@ -34,6 +34,8 @@ FOOT_PLACE, FOOT_REACH = 1.6, 3.0
 """What is neither cloth nor skin from this place on a leg, within so many half widths, is a shoe."""
 HELD_REACH = 3.0
 """A bag touches a hand: it comes within so many half widths of it."""
+SURE_GROUND, BESIDE_PX = 0.9, 8
+"""Further than the second from what is background with less than this probability nothing lies before a garment."""
 CLOTH_CATCHES = 0.6
 """Cloth shows a contact shadow less than skin: it lies closer, and folds hide it."""
 
@@ -54,6 +56,19 @@ class Front:
 
 def in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Category, off: Off, unit_px: float) -> Front:
     """`filled_arms` (H, W) 0..1: the plate's own arms, where an old sleeve was; `parted`: whose the skin beside a forearm is."""
+    size = worn.parse.labels.shape
+    box = box_of((worn.parse.probabilities[Label.BACKGROUND] < SURE_GROUND) | (filled_arms > 0), BESIDE_PX)
+    planes = {f.name: np.zeros((2, *size) if f.name in ("hands", "arms") else size, np.float32) for f in fields(Front)}
+    if box is not None:
+        there = Parted(parted.arms[box], parted.thighs[box])
+        front = _in_front(worn.within(box), filled_arms[box], there, drawn, off, unit_px)
+        for name, plane in planes.items():
+            plane[..., box[0], box[1]] = getattr(front, name)
+    return Front(**planes)
+
+
+def _in_front(worn: Worn, filled_arms: FloatArray, parted: Parted, drawn: Category, off: Off, unit_px: float) -> Front:
+    """`in_front` of a part of the photo."""
     q, where = worn.parse.probabilities, worn.where
     hands = ramp(where.place, *HAND_PLACE) * ramp(where.reach, *HAND_REACH)
     flesh = (worn.parse.labels == Label.SKIN) & (parted.thighs < 0.5)

@@ -1,4 +1,4 @@
-"""How far colours are apart, in one pass over a picture."""
+"""How far colours are apart, and weighted ones, in one pass over a picture."""
 
 from __future__ import annotations
 
@@ -22,3 +22,29 @@ def differences(photo: Picture, others: FloatArray) -> FloatArray:
             blue = abs(F(photo[y, x, 2]) - others[y, x, 2])
             result[y, x] = max(red, green, blue)
     return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def weighted(picture: FloatArray, weight: FloatArray) -> FloatArray:
+    """`picture` (h, w, 3) times `weight` (h, w)."""
+    height, width, _ = picture.shape
+    result = np.empty((height, width, 3), np.float32)
+    for y in range(height):
+        for x in range(width):
+            for c in range(3):
+                result[y, x, c] = picture[y, x, c] * weight[y, x]
+    return result
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def laid_over(coarse: FloatArray, sums: FloatArray, weight: FloatArray, steep: float) -> None:
+    """Lays what `sums` (h, w, 3) of colours times `weight` (h, w) tell over `coarse` (h, w, 3): in full from a weight of 1 / steep on."""
+    height, width, _ = coarse.shape
+    for y in range(height):
+        for x in range(width):
+            own = weight[y, x]
+            if own > F(0):
+                share = min(own * F(steep), F(1))
+                part = share / max(own, F(1e-6))
+                for c in range(3):
+                    coarse[y, x, c] = coarse[y, x, c] * (F(1) - share) + sums[y, x, c] * part
