@@ -172,7 +172,7 @@ def fill_in(
     # white cloth before a white wall has a frayed outline, which no skin has
     sigma = max(0.7, INSIDE_SMOOTH * body.unit_px)
     inside = np.clip((blur(1 - q[Label.BACKGROUND], sigma) - INSIDE_FROM) * max(2.5, 1.5 * sigma) + 0.5, 0, 1)
-    body_share = np.maximum(_rounded_off(np.maximum(arms, trunk), where, body.unit_px), neck) * inside
+    body_share = np.maximum(_rounded_off(np.maximum(arms, trunk), worn.where, box, body.unit_px), neck) * inside
     fill = ground + (on_body - ground) * body_share[..., None]
     on_skin = skin * body_share
     return _textured(fill, photo, parse.probabilities[Label.SKIN], on_skin, box, scale, body.unit_px), on_skin.astype(np.float32)
@@ -288,21 +288,28 @@ def _textured(
     return result
 
 
-def _rounded_off(on_body: FloatArray, where: Coordinates, unit_px: float) -> FloatArray:
-    """`on_body` (H, W) 0..1 without the notch between a shoulder and the round of its upper arm."""
-    at = (np.abs(where.over) < NOTCH_AT) & (nearer(where.place) < NOTCH_AT)
-    rows, columns = np.flatnonzero(at.any(1)), np.flatnonzero(at.any(0))
+def _rounded_off(on_body: FloatArray, where: Coordinates, box: Box, unit_px: float) -> FloatArray:
+    """`on_body` (h, w) 0..1 of the `box` without the notch between a shoulder and the round of its upper arm; where: of the photo."""
     reach = NOTCH * unit_px
-    if len(rows) == 0 or reach < NOTCH_STEP:
+    rows = box_of(np.abs(where.over) < NOTCH_AT)
+    if rows is None or reach < NOTCH_STEP:
         return on_body
-    margin = round(2 * reach)
-    box = tuple(slice(max(0, int(line[0]) - margin), int(line[-1]) + margin + 1) for line in (rows, columns))
-    near = on_body[box]
-    size = (near.shape[1], near.shape[0])
-    small = reduce(near, (max(2, size[0] // NOTCH_STEP), max(2, size[1] // NOTCH_STEP)))
-    closed = enlarge(blur(close(small > 0.5, reach / NOTCH_STEP), 1.5), size)
+    at = np.zeros(where.over.shape, np.bool_)
+    at[rows] = (np.abs(where.over[rows]) < NOTCH_AT) & (nearer(where.place[:, rows[0], rows[1]]) < NOTCH_AT)
+    near = box_of(at, round(2 * reach))
+    if near is None:
+        return on_body
+    both = tuple(slice(max(own.start, part.start), min(own.stop, part.stop)) for own, part in zip(near, box, strict=True))
+    if any(part.stop <= part.start for part in both):
+        return on_body
+    in_body, in_near = (tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(both, of, strict=True)) for of in (box, near))
+    plane = np.zeros(at[near].shape, np.float32)
+    plane[in_near] = on_body[in_body]
+    size = (plane.shape[1], plane.shape[0])
+    small = reduce(plane, (max(2, size[0] // NOTCH_STEP), max(2, size[1] // NOTCH_STEP)))
+    closed = enlarge(blur(close(small > 0.5, reach / NOTCH_STEP), 1.5), size)[in_near]
     result = on_body.copy()
-    result[box] = np.maximum(near, ramp(closed, 0.45, 0.65) * blur(at[box], 0.2 * reach))
+    result[in_body] = np.maximum(on_body[in_body], ramp(closed, 0.45, 0.65) * blur(at[near], 0.2 * reach)[in_near])
     return result
 
 

@@ -37,7 +37,7 @@ GROUND_SMOOTH = 0.01
 """The silhouette is smoothed over so many units where a garment is trimmed to it."""
 CLOTH_NEAR = 0.07
 """So far beyond the worn clothes (units) their outline is that of the garment that takes their place."""
-FILL_MARGIN = 0.06
+FILL_MARGIN = 0.12
 """What is filled in is made this far (units) round what is removed: what smooths it looks no further."""
 SLEEVE_LEAST = 0.25
 """A worn sleeve that ends before this place on the arm is a shoulder or a strap."""
