@@ -37,6 +37,18 @@ def box_of(mask: AnyMask, margin: float = 0) -> Box | None:
     return down, right
 
 
+def common(first: Box, second: Box) -> Box | None:
+    """What two boxes share; None where that is nothing."""
+    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    return (rows, columns) if rows.stop > rows.start and columns.stop > columns.start else None
+
+
+def seen_from(box: Box, whole: Box) -> Box:
+    """`box` of a photo as rows and columns of the part `whole` of it."""
+    rows, columns = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, whole, strict=True))
+    return rows, columns
+
+
 def grow(mask: AnyMask, px: float) -> npt.NDArray[np.uint8]:
     """`mask` (H, W) widened by `px` (at least 1) all round, 0 or 1."""
     if px > WIDE_PX:

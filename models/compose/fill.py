@@ -12,7 +12,23 @@ from models.compose.pull_push import pull_push
 from models.compose.remove import NEAR_CLOTH, background_weight
 from models.compose.skin import END_FROM, HAND_REACH, SLEEVE_FROM, bare_and_layer, bare_arms, mottling
 from models.compose.worn import Off, Worn
-from models.masks import AnyMask, Box, blur, box_of, close, enlarge, larger, nearer, ramp, reduce, shrink, steep, strongest
+from models.masks import (
+    AnyMask,
+    Box,
+    blur,
+    box_of,
+    close,
+    common,
+    enlarge,
+    larger,
+    nearer,
+    ramp,
+    reduce,
+    seen_from,
+    shrink,
+    steep,
+    strongest,
+)
 from models.person.body import HIGH_BAND, ROW_COUNT, ROW_SPAN, TOP_COUNT, TOP_FROM, TOP_TO, TRUNK_ROWS, WAIST_COUNT, WAIST_TO, Body
 from models.types import BoolArray, FloatArray, Label, LabelMap, Picture
 
@@ -205,10 +221,11 @@ def band_rim(photo: Picture, fill: FloatArray, lower: FloatArray, where: Coordin
         return fill
     garment = (slice(max(0, seen[0].start - 2 * over), seen[0].stop), slice(max(0, seen[1].start - over), seen[1].stop + over))
     # of the garment no more than what its rim in the box is made of
-    near = tuple(
+    rows, columns = (
         slice(own.start + max(0, (part.start - own.start) // RIM_REACH_PX - 1) * RIM_REACH_PX, min(own.stop, part.stop + RIM_REACH_PX))
         for own, part in zip(garment, box, strict=True)
     )
+    near = (rows, columns)
     inside = shrink(lower[near] > 0.5, max(1.0, RIM_FROM * unit_px))
     if inside.sum() <= LOWER_LEAST_PX:
         return fill
@@ -216,8 +233,10 @@ def band_rim(photo: Picture, fill: FloatArray, lower: FloatArray, where: Coordin
     below = where.below_waist[near]
     share = np.maximum(lower[near], up * ramp(below, -2.0 * over, -over) * ramp(below, 2.0 * over, over))
     local = pull_push(photo[near].astype(np.float32), inside.astype(np.float32))
-    both = tuple(slice(max(own.start, part.start), min(own.stop, part.stop)) for own, part in zip(near, box, strict=True))
-    in_fill, in_near = (tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(both, of, strict=True)) for of in (box, near))
+    both = common(near, box)
+    if both is None:
+        return fill
+    in_fill, in_near = seen_from(both, box), seen_from(both, near)
     result = fill.copy()
     result[in_fill] += (local[in_near] - fill[in_fill]) * share[in_near][..., None]
     return result
@@ -299,13 +318,13 @@ def _rounded_off(on_body: FloatArray, where: Coordinates, box: Box, unit_px: flo
     near = box_of(at, round(2 * reach))
     if near is None:
         return on_body
-    both = tuple(slice(max(own.start, part.start), min(own.stop, part.stop)) for own, part in zip(near, box, strict=True))
-    if any(part.stop <= part.start for part in both):
+    both = common(near, box)
+    if both is None:
         return on_body
-    in_body, in_near = (tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(both, of, strict=True)) for of in (box, near))
-    plane = np.zeros(at[near].shape, np.float32)
+    in_body, in_near = seen_from(both, box), seen_from(both, near)
+    size = (near[1].stop - near[1].start, near[0].stop - near[0].start)
+    plane = np.zeros(size[::-1], np.float32)
     plane[in_near] = on_body[in_body]
-    size = (plane.shape[1], plane.shape[0])
     small = reduce(plane, (max(2, size[0] // NOTCH_STEP), max(2, size[1] // NOTCH_STEP)))
     closed = enlarge(blur(close(small > 0.5, reach / NOTCH_STEP), 1.5), size)[in_near]
     result = on_body.copy()
