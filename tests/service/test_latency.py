@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,21 @@ from models.samples import packshot, sample_people
 from tests.service.test_photos import keep
 from tests.service.test_processes import running
 
+CLIENT = """
+import json, sys, time, httpx
+rounds, orders = [], json.loads(sys.argv[2])
+with httpx.Client(base_url=sys.argv[1], timeout=60) as client:
+    for _ in range(12):
+        times = []
+        for k in range(40):
+            begin = time.perf_counter()
+            answer = client.post("/v1/try-ons", json=orders[k % len(orders)], headers={"Accept": "image/jpeg"})
+            times.append(1000 * (time.perf_counter() - begin))
+            assert answer.status_code == 200 and "hit" in answer.headers["cache-status"], answer.headers
+        rounds.append(sorted(times)[37])
+print(json.dumps(rounds))
+"""
+"""The p95 of twelve rounds, ms: in a process of its own, for what other tests have left in this one is not the service's either."""
 SIZE = (768, 1024)
 LARGE = (2048, 1536)
 
@@ -90,15 +107,10 @@ def test_a_kept_result_is_there_at_once(shop: Shop) -> None:
     client, wishes = shop.client, shop.wishes
     for wish in wishes:
         dress(client, wish)
-    rounds = []
-    for _ in range(12):  # the best of twelve: other work on the machine is not the service's
-        times = []
-        for k in range(40):
-            took, answer = dress(client, wishes[k % len(wishes)])
-            assert "hit" in answer.headers["cache-status"]
-            times.append(took)
-        rounds.append(sorted(times)[37])
-    assert min(rounds) < 5, rounds
+    orders = [{"photo_id": w["photo_id"], "garment_ids": [w["garment_id"]], "tuck": w["tuck"]} for w in wishes]
+    command = [sys.executable, "-c", CLIENT, str(client.base_url), json.dumps(orders)]
+    rounds = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert min(rounds) < 5, rounds  # the best of twelve: other work on the machine is not the service's
 
 
 def resident_mb(process: subprocess.Popen[bytes]) -> float:
