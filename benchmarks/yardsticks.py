@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 import simplejpeg
 import torch
-from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from models.types import Picture
 
@@ -40,6 +39,8 @@ def floor(size: tuple[int, int]) -> Callable[[], object]:
 
 def network(size: tuple[int, int], device: str) -> Callable[[], object]:
     """One small segmentation network on one picture of `size` (width, height)."""
+    from torchvision.models.segmentation import lraspp_mobilenet_v3_large  # noqa: PLC0415 (after models.vision_ops has mended it)
+
     torch.manual_seed(0)
     model = lraspp_mobilenet_v3_large(weights=None, weights_backbone=None).eval().to(device)
     picture = torch.rand(1, 3, size[1], size[0], device=device)
