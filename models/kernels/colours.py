@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from models.kernels.compiled import compiled
 from models.types import FloatArray, Picture
 
 F = np.float32
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def differences(photo: Picture, others: FloatArray) -> FloatArray:
     """(h, w) the greatest difference of a pixel's channels between `photo` (h, w, 3) and `others` (h, w, 3)."""
     height, width, _ = photo.shape
@@ -24,7 +24,7 @@ def differences(photo: Picture, others: FloatArray) -> FloatArray:
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def weighted(picture: FloatArray, weight: FloatArray) -> FloatArray:
     """`picture` (h, w, 3) times `weight` (h, w)."""
     height, width, _ = picture.shape
@@ -36,7 +36,7 @@ def weighted(picture: FloatArray, weight: FloatArray) -> FloatArray:
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def laid_over(coarse: FloatArray, sums: FloatArray, weight: FloatArray, steep: float) -> None:
     """Lays what `sums` (h, w, 3) of colours times `weight` (h, w) tell over `coarse` (h, w, 3): in full from a weight of 1 / steep on."""
     height, width, _ = coarse.shape
