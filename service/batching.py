@@ -87,6 +87,10 @@ class Admission:
         read_s = self.hands_backlog_s / self.hands + cost.hands_s.likely
         return max(read_s, self.device_backlog_s) + cost.device_s.likely
 
+    def empty_s(self) -> int:
+        """Whole seconds after which those inside should have gone."""
+        return _told_s(max(self.hands_backlog_s / self.hands, self.device_backlog_s))
+
     @contextmanager
     def enter(self, kind: str, patience_s: float = math.inf) -> Iterator[Visit]:
         """`kind`: requests of a kind cost alike; `patience_s`: until the deadline. Raises Overloaded with the seconds after which
@@ -96,7 +100,7 @@ class Admission:
         ready_s = self.ready_s(cost)
         if self.inside >= self.limit or (self.inside and ready_s > patience_s):
             wait_s = ready_s / 2 if self.inside >= self.limit else ready_s - patience_s
-            raise Overloaded(BUSY, retry_after_s=max(1, min(60, math.ceil(wait_s))))
+            raise Overloaded(BUSY, retry_after_s=_told_s(wait_s))
         visit, hands_s, device_s = Visit(), cost.hands_s.likely, cost.device_s.likely
         self.inside += 1
         self.hands_backlog_s += hands_s
@@ -108,6 +112,11 @@ class Admission:
             self.inside -= 1
             self.hands_backlog_s = max(0.0, self.hands_backlog_s - hands_s) if self.inside else 0.0
             self.device_backlog_s = max(0.0, self.device_backlog_s - device_s) if self.inside else 0.0
+
+
+def _told_s(wait_s: float) -> int:
+    """As the header Retry-After has it."""
+    return max(1, min(60, math.ceil(wait_s)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +208,7 @@ class Batcher(Generic[P, G]):
         if waiting.answer.done():
             return False
         if self._took_s.samples >= LEAST_SAMPLES and asyncio.get_running_loop().time() + self._took_s.likely > waiting.deadline:
-            _answer_with(waiting, Overloaded(BUSY, retry_after_s=max(1, math.ceil(self._took_s.likely * (1 + self.depth)))))
+            _answer_with(waiting, Overloaded(BUSY, retry_after_s=_told_s(self._took_s.likely * (1 + self.depth))))
             return False
         return True
 

@@ -20,10 +20,10 @@ from models.errors import CategoryNotSupported
 from models.images import Encoding, encode
 from models.interface import EngineProtocol, Fitting, G, P
 from models.types import Category, Tuck
-from service.batching import Admission, Batcher
+from service.batching import BUSY, Admission, Batcher, Mean
 from service.callers import ANYBODY, Caller
 from service.catalogue import Catalogue, Garment
-from service.errors import DeadlineExceeded, OutfitNotWearable
+from service.errors import DeadlineExceeded, OutfitNotWearable, Overloaded
 from service.flights import Flights
 from service.memory import give_back, settle
 from service.outfits import taken_for
@@ -121,6 +121,7 @@ class Dresser(Generic[P, G]):
         self.batcher = Batcher(engine, self._device, size, settings.batch_wait_ms / 1000, batched)
         self.admission = Admission(settings.queue_limit, hands=max(1, min(settings.reader_threads, 2)))
         self._flights: Flights[_Flown] = Flights(vault.store)
+        self._encoding_s = Mean(0.0)
         self._untidy = False
 
     async def warm_up(self) -> None:
@@ -145,10 +146,13 @@ class Dresser(Generic[P, G]):
         """Raises InputRejected, OutfitNotWearable, MuslinError, PhotoExpired, PhotoNotFound, Overloaded, DeadlineExceeded."""
         stages = Stages()
         patience_s = order.patience_s or self._settings.request_timeout_s
+        alone = not self.admission.inside
         try:
             async with asyncio.timeout(patience_s):
                 return await self._dress(order, stages, asyncio.get_running_loop().time() + patience_s)
         except TimeoutError:
+            if not alone:  # it would have been in time but for the others, or could be: worth another attempt
+                raise Overloaded(BUSY, self.admission.empty_s()) from None
             raise DeadlineExceeded(f"The try-on was not finished within {patience_s:g} seconds.") from None
 
     async def find(self, caller: Caller, result_id: str) -> tuple[Dressed, float] | None:
@@ -207,11 +211,13 @@ class Dresser(Generic[P, G]):
         read, pictures = await self._read_all(order, work, stages)
         fitting = Fitting(read.person, tuple(picture.garment for picture in pictures), order.tuck)
         try:
-            result, device_s = await self.batcher.draw(fitting, deadline)
+            result, device_s = await self.batcher.draw(fitting, deadline - self._encoding_s.likely)
         except CategoryNotSupported as error:
             raise OutfitNotWearable(f"{error.detail} {taken_for(fitting.garments)}", field="garment") from error
         stages.add("try_on", device_s)
+        begin = time.perf_counter()
         picture = await self._reader.codecs.run(stages.timed("encode", lambda: encode(result.picture, order.encoding)))
+        self._encoding_s.learn(time.perf_counter() - begin)
         height, width = result.picture.shape[:2]
         notices = collect(
             (

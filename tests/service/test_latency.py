@@ -28,16 +28,22 @@ import json, sys, time, httpx
 rounds, orders = [], json.loads(sys.argv[2])
 with httpx.Client(base_url=sys.argv[1], timeout=60) as client:
     for _ in range(12):
-        times = []
+        kept, alive = [], []
         for k in range(40):
             begin = time.perf_counter()
             answer = client.post("/v1/try-ons", json=orders[k % len(orders)], headers={"Accept": "image/jpeg"})
-            times.append(1000 * (time.perf_counter() - begin))
+            middle = time.perf_counter()
+            assert client.get("/health/live").status_code == 200
+            alive.append(1000 * (time.perf_counter() - middle))
+            kept.append(1000 * (middle - begin))
             assert answer.status_code == 200 and "hit" in answer.headers["cache-status"], answer.headers
-        rounds.append(sorted(times)[37])
+        rounds.append((sorted(kept)[37], sorted(alive)[37]))
 print(json.dumps(rounds))
 """
-"""The p95 of twelve rounds, ms: in a process of its own, for what other tests have left in this one is not the service's either."""
+"""Twelve rounds: the p95 of a kept result and, in turns with it, of the cheapest answer there is, ms. In a process of its own, for
+what other tests have left in this one is not the service's either."""
+ALIVE_MS = 1.5
+"""The cheapest answer's p95 on a quiet machine: as much longer as it takes, so much slower the machine is at that moment."""
 SIZE = (768, 1024)
 LARGE = (2048, 1536)
 
@@ -60,7 +66,7 @@ def shop() -> Iterator[Shop]:
         photos = [keep(client, encode(picture, "jpeg")).json()["id"] for picture in people]
         large = [keep(client, encode(resize_picture(picture, LARGE), "jpeg")).json()["id"] for picture in people]
         garments = []
-        for name in ("print-tee", "polo", "v-neck", "breton"):
+        for name in ("print-tee", "polo", "v-neck", "breton", "tank", "gingham"):
             picture = encode(packshot(name, SIZE).picture, "jpeg")
             answer = client.post("/v1/garments", files={"picture": (name, picture)}, data={"name": name, "category": "upper"})
             assert answer.status_code == 201, answer.text
@@ -110,7 +116,7 @@ def test_a_kept_result_is_there_at_once(shop: Shop) -> None:
     orders = [{"photo_id": w["photo_id"], "garment_ids": [w["garment_id"]], "tuck": w["tuck"]} for w in wishes]
     command = [sys.executable, "-c", CLIENT, str(client.base_url), json.dumps(orders)]
     rounds = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    assert min(rounds) < 5, rounds  # the best of twelve: other work on the machine is not the service's
+    assert min(kept_ms / max(1.0, alive_ms / ALIVE_MS) for kept_ms, alive_ms in rounds) < 5, rounds  # other work on the machine is not its
 
 
 def resident_mb(process: subprocess.Popen[bytes]) -> float:
@@ -122,12 +128,12 @@ def resident_mb(process: subprocess.Popen[bytes]) -> float:
 def test_at_three_times_what_it_can_every_answer_is_right_or_a_fast_refusal(shop: Shop) -> None:
     """Requests arrive three times as fast as they can be drawn, whether or not the ones before were answered."""
     drawn_s = []
-    for wish in shop.heavy[::6]:  # each photo's plate is made once, too
+    for wish in shop.heavy[::9]:  # each photo's plate is made once, too
         took, answer = send(shop.client, wish)
         took, answer = send(shop.client, wish | {"tuck": "out"})
         assert answer.status_code == 200
         drawn_s.append(took / 1000)
-    wishes = [wish for wish in shop.heavy if wish["tuck"] == "in"] + [wish for wish in shop.heavy[3:] if wish["tuck"] == "out"]
+    wishes = [wish for wish in shop.heavy if wish["tuck"] == "in"] + [wish for wish in shop.heavy if wish["tuck"] == "out"]
     every_s, patience_s = statistics.median(drawn_s) / 3, 6 * statistics.median(drawn_s)
     before_mb = resident_mb(shop.process)
     started = time.perf_counter()

@@ -79,7 +79,7 @@ def test_overload_is_answered_quickly_and_everyone_else_rightly(garment: bytes) 
         with ThreadPoolExecutor(40) as pool:
             list(pool.map(load, range(40)))
     assert len(answers) == 240
-    assert {status for status, _, _ in answers} <= {200, 503, 504}
+    assert {status for status, _, _ in answers} <= {200, 503}
     assert sum(status == 200 for status, _, _ in answers) >= 20
     assert all(told for status, _, told in answers if status == 503)
     assert max(seconds for _, seconds, _ in answers) < 8
