@@ -152,7 +152,7 @@ class Dresser(Generic[P, G]):
                 return await self._dress(order, stages, asyncio.get_running_loop().time() + patience_s)
         except TimeoutError:
             if not alone:  # it would have been in time but for the others, or could be: worth another attempt
-                raise Overloaded(BUSY, self.admission.empty_s()) from None
+                raise Overloaded(BUSY, retry_after_s=self.admission.empty_s()) from None
             raise DeadlineExceeded(f"The try-on was not finished within {patience_s:g} seconds.") from None
 
     async def find(self, caller: Caller, result_id: str) -> tuple[Dressed, float] | None:

@@ -133,7 +133,12 @@ PROBLEM_TYPES: Final = {
         ProblemType("asset-unavailable", 503, "Model file unavailable", "The service is not set up completely: run `muslin assets`."),
         ProblemType("store-unavailable", 503, "Store unavailable", "Nothing was changed: try again after the seconds in Retry-After."),
         ProblemType("overloaded", 503, "Overloaded", "Try again after the seconds in the header Retry-After."),
-        ProblemType("deadline-exceeded", 504, "Deadline exceeded", "It took too long: try again, or send a smaller photo."),
+        ProblemType(
+            "deadline-exceeded",
+            504,
+            "Deadline exceeded",
+            "It took too long, although nobody else was in the way: send a smaller photo, or allow more time.",
+        ),
     )
 }
 
