@@ -145,8 +145,8 @@ WAIST = _Ramp(0.15, 0.02, 0.7)
 """A clear waist line has 0.02 and less; things that hang over it more."""
 WAIST_LOST = 0.7
 """The hips are in the picture and no waist line was found, black on black mostly: it is a guess then how long the old top is."""
-TURNED_AWAY, FORESHORTENED = _Ramp(0.30, 0.50, 0.3), _Ramp(1.3, 0.95, 0.4)
-"""Adults who face the camera have 0.55 to 0.8."""
+TURNED_AWAY, FORESHORTENED = _Ramp(0.30, 0.62, 0.3), _Ramp(1.3, 0.95, 0.4)
+"""Adults who face the camera have 0.62 to 0.8; those with one shoulder forward have less, and one of their sides is guessed."""
 SEATED = _Ramp(0.10, 0.45, 0.3)
 """Thighs of people who stand run down 0.7 trunk lengths and more."""
 SIZE = _Ramp(25, 60, 0.8)

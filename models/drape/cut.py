@@ -63,6 +63,8 @@ class Measures:
     """(B,)."""
     armpit_drop: Tensor
     """(B, 2) from the shoulder tip down to the armpit."""
+    armhole: Tensor
+    """(B, 2) from the middle between shoulder tip and armpit inward to the cloth's edge; 0 with sleeves."""
     side_half: Tensor
     """(B, 2, BODY_ROWS + 1) half widths from the armpit to the hem."""
     length: Tensor
@@ -236,6 +238,7 @@ def _curves(marks: UpperLandmarks, mask: BoolArray) -> tuple[TorsoCurves, Sleeve
         shoulder=_row(marks.shoulder),
         ridge=_row(np.stack([_ridge(marks.neck[k], marks.shoulder[k], mask) for k in (0, 1)])),
         armpit=_row(marks.armpit),
+        armhole=_row((marks.shoulder + marks.armpit) / 2),
         side=_row(side),
         collar=_row(_collar_offset(marks, width)),
         lift=torch.zeros(1, 2),
@@ -263,6 +266,15 @@ def _ridge(neck: FloatArray, tip: FloatArray, mask: BoolArray) -> FloatArray:
     top = np.where(mask[:, x].any(0), mask[:, x].argmax(0), -1e6)
     near = np.abs(top - chord[:, 1]) < slack
     return np.stack([chord[:, 0], np.where(near, top, chord[:, 1])], -1).astype(np.float32)
+
+
+def _armhole(marks: UpperLandmarks, k: int, mask: BoolArray) -> float:
+    """px from the middle between shoulder tip and armpit inward to the cloth's edge, negative outward; 0 with sleeves."""
+    if marks.sleeves is not None:
+        return 0.0
+    x, y = (marks.shoulder[k] + marks.armpit[k]) / 2
+    row = np.flatnonzero(mask[int(np.clip(round(float(y)), 0, mask.shape[0] - 1))])
+    return float((row[0] - x, x - row[-1])[k]) if row.size else 0.0
 
 
 def _hem_drop(marks: UpperLandmarks, mask: BoolArray) -> float:
@@ -309,6 +321,7 @@ def _measures(marks: UpperLandmarks, mask: BoolArray, width: float, device: torc
         neck_half=one(np.linalg.norm(marks.neck[1] - marks.neck[0]) / 2),
         shoulder_half=one(np.linalg.norm(marks.shoulder[1] - marks.shoulder[0]) / 2),
         armpit_drop=one(np.abs(marks.armpit[:, 1] - marks.shoulder[:, 1])),
+        armhole=one([_armhole(marks, k, mask) for k in (0, 1)]),
         side_half=one(np.linalg.norm(side - middle, axis=2)),
         length=one(_arc(middle)),
         full_length=one(_arc(np.concatenate([marks.neck.mean(0)[None], middle]))),

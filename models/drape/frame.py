@@ -26,6 +26,8 @@ class Frame:
     over: Tensor
     tip: Tensor
     top: Tensor
+    armhole: Tensor
+    """(B, 2, BARE_COUNT) px from the middle to the edge of a worn top without sleeves, see `Body.armhole`."""
     row_middle: Tensor
     row_right: Tensor
     side: Tensor
@@ -72,6 +74,7 @@ class Frame:
             over=one(body.over),
             tip=one(body.tip),
             top=one(body.top),
+            armhole=one(body.armhole),
             row_middle=one(body.row_middle),
             row_right=one(body.row_right),
             side=one(body.side),

@@ -73,6 +73,8 @@ class TorsoCurves:
     distances across."""
     armpit: Tensor
     """(B, 2, 2)."""
+    armhole: Tensor
+    """(B, 2, 2) the armhole's edge halfway between shoulder tip and armpit."""
     side: Tensor
     """(B, 2, BODY_ROWS + 1, 2) from the armpits to the hem corners."""
     collar: Tensor
@@ -99,6 +101,7 @@ def torso_grid(curves: TorsoCurves) -> Tensor:
     # rows between their two outline points
     share = torch.linspace(0, 1, YOKE_ROWS + 1, device=device, dtype=dtype)[None, None, :, None]
     yoke = curves.shoulder[:, :, None] * (1 - share) + curves.armpit[:, :, None] * share
+    yoke = yoke + 4 * share * (1 - share) * (curves.armhole - (curves.shoulder + curves.armpit) / 2)[:, :, None]
     ends = torch.cat([yoke[:, :, :-1], curves.side], 2)  # (B, 2, rows, 2)
     centre, half = (ends[:, 0] + ends[:, 1]) / 2, (ends[:, 1] - ends[:, 0]) / 2
     slope = curves.middle[..., None]

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.drape.cut import Measures
 from models.drape.frame import Frame, Placement, clip, piecewise, row_at, sample, smooth, unit_vector
 from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_INSET, SLEEVE_ROWS, WAIST_ROW, YOKE_ROWS, SleeveCurves, TorsoCurves
-from models.person.body import HIGH_BAND, TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_TO
+from models.person.body import BARE_COUNT, BARE_FROM, BARE_TO, HIGH_BAND, TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_TO
 from models.person.limbs import LIMB_COUNT
 from models.types import Tuck
 
@@ -39,6 +39,9 @@ ARMPIT_DROP = (0.30, 0.66)
 """Armpits lie this far below the shoulder tips."""
 ARMPIT_HALF, ARMPIT_HALF_SLEEVELESS, ARMPIT_GIVE = 0.42, 0.43, 0.07
 """Half the distance of the armpits, and how far it may give way to the outline as worn."""
+ARMHOLE_SNAP, ARMHOLE_MOST = 0.16, 0.12
+"""The middle of a sleeveless top's armhole that would lie within the first (units) of the worn one's is moved there, by the second
+at most."""
 DROP_SLEEVELESS, DROP_STRAPS = (0.30, 0.42), (0.30, 0.36)
 SIDE_HALF = (0.42, 0.80)
 EASE = 1.10
@@ -137,6 +140,7 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
         shoulder=shoulder,
         ridge=_ridge(frame, neck, shoulder, out, up),
         armpit=armpit,
+        armhole=_armhole(frame, measures, scale, out, up, (shoulder + armpit) / 2),
         side=side,
         collar=collar,
         lift=lift,
@@ -203,6 +207,18 @@ def _ridge(frame: Frame, neck: Tensor, shoulder: Tensor, out: Tensor, up: Tensor
     body = sample(frame.top, at) + RIDGE_ABOVE * frame.unit[:, None, None]
     limit = RIDGE_LIMIT * frame.unit[:, None, None]
     return chord + up[:, :, None] * torch.minimum(torch.maximum(body - y, -limit), limit)[..., None]
+
+
+def _armhole(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: Tensor, chord: Tensor) -> Tensor:
+    """(B, 2, 2) `chord`, the middle between shoulder tip and armpit, moved across so that a sleeveless armhole lies on the worn one."""
+    unit = frame.unit[:, None]
+    offset = chord - frame.middle[:, None]
+    own = (offset * out).sum(-1) - measures.armhole * scale[:, None]
+    at = ((offset * up).sum(-1) / unit - BARE_FROM) / (BARE_TO - BARE_FROM) * (BARE_COUNT - 1)
+    off = sample(frame.armhole, at[..., None])[..., 0] - own
+    near = (off.abs() < ARMHOLE_SNAP * unit) & (measures.sleeved < 0.5)[:, None] & (measures.straps < 0.5)[:, None]
+    most = ARMHOLE_MOST * unit
+    return chord + out * (torch.minimum(torch.maximum(off, -most), most) * near)[..., None]
 
 
 def _armpit(frame: Frame, measures: Measures, scale: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:

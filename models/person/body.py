@@ -60,6 +60,9 @@ SLEEVE_SLACK = 0.15
 """A worn sleeve may end this much further along the arm (0..2) than it was found to."""
 SKIN_NEXT = 8
 """... but where skin is seen within so many hundredths of a unit beyond it, it is the trunk's."""
+CAP_END, SKIN_NEXT_BARE = 0.30, 20
+"""An arm whose sleeve ends before the first (places on the arm) is bare or nearly so: cloth on it is the trunk's if skin is seen within
+so many hundredths."""
 CLOTH_BEHIND_ARM = 0.03
 """A sleeved arm beside the trunk hides this much of the trunk's own edge."""
 TAPER, TAPER_TO = 0.35, 0.36
@@ -87,6 +90,10 @@ STANDING = 0.5
 TIP_OUT, TIP_UP = 0.025, 0.012
 """A set-in sleeve's seam lies this much outside and above where the joint's vertical leaves the body."""
 TIP_HEIGHT = (0.06, 0.18)
+BARE_COUNT, BARE_FROM, BARE_TO = 17, 0.25, -0.55
+"""The armhole of a worn top without sleeves is measured at so many heights over the shoulder joints' line (units) ..."""
+BARE_RUNS = (0.06, 0.04)
+"""... where a run of its cloth, of at least the first length (units), meets one of skin, of at least the second."""
 TOP_USUAL = ((0.22, 0.29), (0.50, 0.10))
 """Usual height of the shoulder above the joint line at two distances from the middle; used where hair hides it."""
 
@@ -117,6 +124,9 @@ class Body:
     """(2, 2) top of the shoulders where a set-in sleeve begins."""
     top: FloatArray
     """(2, TOP_COUNT) px height of the shoulder over the joint line at distances TOP_FROM..TOP_TO from the middle."""
+    armhole: FloatArray
+    """(2, BARE_COUNT) px from the middle, along the shoulder line, to the edge of a worn top without sleeves, at heights BARE_FROM to
+    BARE_TO over the shoulder joints' line; negative where that is not seen."""
     row_middle: FloatArray
     """(ROW_COUNT, 2) the trunk's axis, and from the hips on the legs'."""
     row_right: FloatArray
@@ -187,6 +197,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         height = float(np.interp(x, np.linspace(TOP_FROM, TOP_TO, TOP_COUNT), top[k])) + TIP_UP * unit
         own = float((tip[k] - middle) @ over)
         tip[k] += over * (np.clip(height, TIP_HEIGHT[0] * unit, TIP_HEIGHT[1] * unit) - own)
+    armhole = np.stack([_armhole(labels, middle, (-1, 1)[k] * right, over, unit) for k in (0, 1)])
     side = np.stack([_side(labels, row_middle, (-1, 1)[k] * row_right, both[k], unit) for k in (0, 1)])
     side = _with_legs(side, legs, row_middle, row_right, hip_middle, right, unit)
     waist, band_line, waist_known, spread, ratio, band = _waist(labels, both, row_middle, row_right, trunk_px, unit)
@@ -208,6 +219,7 @@ def measure_body(pose: Pose, parse: PersonParse) -> Body:
         legs=legs,
         tip=tip.astype(np.float32),
         top=top.astype(np.float32),
+        armhole=armhole,
         row_middle=row_middle,
         row_right=row_right,
         side=side.astype(np.float32),
@@ -386,6 +398,25 @@ def _top(labels: LabelMap, middle: FloatArray, outward: FloatArray, up: FloatArr
     return np.convolve(np.pad(height, 1, mode="edge"), (0.25, 0.5, 0.25), "valid")
 
 
+def _armhole(labels: LabelMap, middle: FloatArray, outward: FloatArray, up: FloatArray, unit: float) -> FloatArray:
+    """`Body.armhole` of one side."""
+    step = 0.01
+    lateral = np.arange(TOP_FROM, TOP_TO, step)
+    cloth_run, skin_run = (round(run / step) for run in BARE_RUNS)
+    height = np.linspace(BARE_FROM, BARE_TO, BARE_COUNT)
+    seen = look_up(labels, middle + outward * (lateral * unit)[None, :, None] + up * (height * unit)[:, None, None])
+
+    def runs(label: Label, count: int) -> BoolArray:
+        """(BARE_COUNT, N) where `count` samples from here on show the label."""
+        windows = np.lib.stride_tricks.sliding_window_view(np.pad(seen == label, ((0, 0), (0, count - 1))), count, axis=1)
+        return np.asarray(windows.all(-1), np.bool_)
+
+    edge = np.zeros(seen.shape, np.bool_)
+    edge[:, cloth_run:] = runs(Label.UPPER, cloth_run)[:, :-cloth_run] & runs(Label.SKIN, skin_run)[:, cloth_run:]
+    last = len(lateral) - 1 - edge[:, ::-1].argmax(1)
+    return np.where(edge.any(1), (lateral[last] - step / 2) * unit, -1.0).astype(np.float32)
+
+
 def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Arm, unit: float) -> FloatArray:
     steps = np.arange(SIDE_FROM, SIDE_TO, 0.01) * unit
     points = row_middle[:, None] + outward[:, None] * steps[None, :, None]
@@ -396,7 +427,7 @@ def _side(labels: LabelMap, row_middle: FloatArray, outward: FloatArray, arm: Ar
     # and cloth that goes on to an arm's skin is the trunk's
     skin = seen == Label.SKIN
     meets = np.zeros_like(skin)
-    for i in range(1, SKIN_NEXT + 1):
+    for i in range(1, (SKIN_NEXT_BARE if arm.sleeve_end < CAP_END else SKIN_NEXT) + 1):
         meets[:, :-i] |= skin[:, i:]
     own = skin | ((place < arm.sleeve_end + SLEEVE_SLACK) & ~meets)
     on_arm = (reach < 1.05) & own

@@ -16,8 +16,8 @@ from models.drape.warp import Topology, layers, warp
 from models.garment import read_garment_picture
 from models.person.body import measure_body
 from models.samples import UpperStyle, draw_upper
-from models.types import Category, GarmentReading, Tuck
-from tests.models.figures import figure, mirrored, upper_measures
+from models.types import Category, GarmentReading, Label, Tuck
+from tests.models.figures import figure, mirrored, parse_of, upper_measures
 
 CPU = torch.device("cpu")
 
@@ -45,6 +45,7 @@ def own_placement(garment: Garment) -> Placement:
             shoulder=torch.stack([line[:, 1], line[:, -2]], 1),
             ridge=torch.stack([line[:, 2:neck].flip(1), line[:, -neck:-2]], 1),
             armpit=torch.stack([torso[:, ARMPIT_ROW, 1], torso[:, ARMPIT_ROW, -2]], 1),
+            armhole=(line[:, [1, -2]] + torso[:, ARMPIT_ROW, [1, -2]]) / 2,
             side=torch.stack([torso[:, ARMPIT_ROW : HEM_ROW + 1, 1], torso[:, ARMPIT_ROW : HEM_ROW + 1, -2]], 1),
             collar=torch.stack([torso[:, 0, neck] - line[:, neck], torso[:, 0, -1 - neck] - line[:, -1 - neck]], 1),
             lift=torch.zeros(1, 2),
@@ -94,6 +95,7 @@ def flipped(measures: Measures) -> Measures:
     return dataclasses.replace(
         measures,
         armpit_drop=measures.armpit_drop.flip(1),
+        armhole=measures.armhole.flip(1),
         side_half=measures.side_half.flip(1),
         collar=measures.collar.flip(1),
         sleeve=measures.sleeve.flip(1),
@@ -126,6 +128,20 @@ def test_sleeves_end_in_the_order_of_their_length() -> None:
     assert ends[2] > 1.6
 
 
+def test_a_sleeveless_armhole_lies_where_the_worn_one_does() -> None:
+    drawn = read_garment_picture(draw_upper(UpperStyle(sleeve="none")).picture, Category.UPPER)
+    measures = upper_measures(cut(drawn, CPU).measures)
+    _, pose, parse = figure((1024, 768), sleeve=0)
+    for half in (78, 90):  # px, of the worn top
+        labels = parse.labels.copy()
+        aside = np.abs(np.arange(768) - 383.5) > half
+        labels[(labels == Label.UPPER) & aside] = Label.SKIN
+        placement = place(Frame.of(measure_body(pose, parse_of(labels)), CPU), measures, torch.zeros(1))
+        assert placement.torso is not None
+        own = (measures.armhole * placement.scale[:, None])[0].numpy() * (-1, 1)
+        assert placement.torso.armhole[0, :, 0].numpy() - own == pytest.approx([383.5 - half, 383.5 + half], abs=3)
+
+
 def test_tuck_is_obeyed(garment: Garment) -> None:
     inside, outside = (placed((512, 384), upper_measures(garment.measures), tuck=t) for t in (Tuck.IN, Tuck.OUT))
     assert inside.tucked.item() == 1
@@ -134,8 +150,6 @@ def test_tuck_is_obeyed(garment: Garment) -> None:
 
 def test_placement_is_finite_for_a_person_cut_off_at_the_chest(garment: Garment) -> None:
     picture, pose, parse = figure()
-    from tests.models.figures import parse_of
-
     cut_off = parse_of(np.ascontiguousarray(parse.labels[:220]))
     assert picture.shape[0] > 220
     placement = place(Frame.of(measure_body(pose, cut_off), CPU), upper_measures(garment.measures), torch.zeros(1))

@@ -40,6 +40,7 @@ def torso_curves(waist: float = 0.0, middle: float = 1.0, tilt: float = 0.0) -> 
         shoulder=shoulder,
         ridge=ridge,
         armpit=torch.stack([left[0], right[0]])[None],
+        armhole=(shoulder + torch.stack([left[0], right[0]])[None]) / 2,
         side=torch.stack([left, right])[None],
         collar=torch.tensor([[[0.0, -30.0], [0.0, -30.0]]]),
         lift=torch.zeros(1, 2),
