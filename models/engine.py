@@ -60,7 +60,7 @@ BAND_ROWS = 256
 """Rows of a large photo that are blended at a time: float32 copies of all of it would take gigabytes."""
 SEEK_WEARER_PX = 1024
 """A wearer of a garment is looked for in a picture reduced to this."""
-WORK_LONG_SIDE_PX = 2048
+WORK_LONG_SIDE_PX = 1536
 """Larger photos are reduced to this for work, and composed back at their own size."""
 
 
