@@ -148,7 +148,7 @@ class Engine:
         return str(self._device)
 
     def close(self) -> None:
-        """Frees MediaPipe's graphs."""
+        """Frees the networks that see people."""
         if self._observer is not None:
             self._observer.close()
             self._observer = None
@@ -262,9 +262,9 @@ class Engine:
         from models.person.observe import Observer
         from models.person.parsing import parse_person
 
-        with self._observing:  # MediaPipe's graphs take one picture at a time
+        with self._observing:  # the networks take one photo at a time
             if self._observer is None:
-                self._observer = Observer(self._assets_dir)
+                self._observer = Observer.on(self._device, self._assets_dir)
             seen = self._observer.observe(picture)
         return seen, parse_person(picture, seen.pose, seen.pose_mask, seen.selfie_mask, seen.classes)
 

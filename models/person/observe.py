@@ -1,31 +1,33 @@
-"""Finds the person in a photo with MediaPipe: 33 landmarks and two masks of who is person and who is ground.
+"""Finds the person in a photo with MediaPipe's networks: 33 landmarks and two masks of who is person and who is ground.
 
-MediaPipe's detector sees the picture at 224 x 224, so it misses people who are small, dark or fill the frame. When the photo as it
-is shows nobody, the same photo is looked at in other ways (`views.py`), and what is found is carried back. Nothing here
-knows a face: pose and segmentation only. MediaPipe is imported when an Observer is made, never before.
+On a CPU they are MediaPipe's own tasks, elsewhere the same graphs in torch (`networks.py`, `graphs.py`). The detector sees the picture
+at 224 x 224, so it misses people who are small, dark or fill the frame. When the photo as it is shows nobody, the same photo is looked
+at in other ways (`views.py`), and what is found is carried back. Nothing here knows a face: pose and segmentation only. MediaPipe is
+imported when an Observer is made, never before.
 """
 
 from __future__ import annotations
 
 import threading
-import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from models.assets import PersonAssets, find
-from models.errors import AssetError, BodyNotVisible, NoPerson, PhotoTooSmall, SeveralPeople
+from models.assets import find
+from models.errors import BodyNotVisible, NoPerson, PhotoTooSmall, SeveralPeople
 from models.person.masks import PERSON_LEVEL, Box, ClassMaps, box_of, iou, only_around, overlap, unexplained
-from models.person.quiet import quiet_stderr
+from models.person.networks import MediaPipeNetworks, Networks
 from models.person.views import View, closer, second_looks, whole
 from models.types import FloatArray, Notice, Picture, Pose
 
-MOST_PEOPLE = 3  # asked of the detector: the wearer and two more tell all that there is to decide
+if TYPE_CHECKING:
+    import torch
+
 SMALLEST_PERSON_PX = 160  # under it a sleeve is a dozen pixels wide
 SMALLEST_SIDE_PX = 64  # of the photo; smaller ones are not even looked at
 SEEN, SURELY_SEEN = 0.5, 0.9  # a landmark's visibility from which it is taken for visible
@@ -91,23 +93,24 @@ class _Found:
 
 
 class Observer:
-    """Holds MediaPipe's graphs. One call at a time (a lock sees to it); close it, or use it as a context manager.
+    """Holds the networks. One call at a time (a lock sees to it); close it, or use it as a context manager.
 
-    assets_dir: the folder of the model files (None: the user's cache).
-    Raises AssetError where they are missing or cannot be loaded. Opens no socket (mediapipe from 0.10.35 on would).
+    Raises AssetError where the model files are missing or cannot be loaded. Opens no socket (mediapipe from 0.10.35 on would).
     """
 
-    def __init__(self, assets_dir: Path | None = None) -> None:
-        assets = find(assets_dir)
+    def __init__(self, assets_dir: Path | None = None, networks: Networks | None = None) -> None:
+        """assets_dir: the folder of the model files (None: the user's cache); networks: others than MediaPipe's own tasks."""
         self._lock = threading.Lock()
-        self._talks = True  # MediaPipe writes its greetings to stderr until it has found somebody once
-        with quiet_stderr():
-            try:
-                self._landmarker, self._segmenter, self._classifier, self._image = _load(assets)
-            except (RuntimeError, ValueError, OSError) as error:
-                raise AssetError(f"MediaPipe cannot load its model files from {assets.pose.parent}: {error}") from error
-        # Left to the interpreter's end, MediaPipe's own finalisers fail loudly.
-        self._finalizer = weakref.finalize(self, _close, self._landmarker, self._segmenter, self._classifier)
+        self._networks = MediaPipeNetworks(find(assets_dir)) if networks is None else networks
+
+    @classmethod
+    def on(cls, device: torch.device, assets_dir: Path | None = None) -> Observer:
+        """One whose networks run on `device`: on a CPU as MediaPipe's tasks, which are faster there, elsewhere in torch."""
+        if device.type == "cpu":
+            return cls(assets_dir)
+        from models.person.graphs import TorchNetworks
+
+        return cls(networks=TorchNetworks(find(assets_dir), device))
 
     def __enter__(self) -> Observer:
         return self
@@ -118,7 +121,7 @@ class Observer:
     def close(self) -> None:
         """Frees the graphs; a second call does nothing."""
         with self._lock:
-            self._finalizer()
+            self._networks.close()
 
     def observe(self, photo: Picture) -> Observation:
         """The wearer in `photo` (H, W, 3), the largest person where there are several of clearly different size.
@@ -132,7 +135,7 @@ class Observer:
                 f"The photo is {photo.shape[1]} x {photo.shape[0]} pixels: the person must be at least {SMALLEST_PERSON_PX} pixels tall."
             )
         with self._lock:
-            if not self._finalizer.alive:
+            if self._networks.closed:
                 raise RuntimeError("the observer is closed")
             found = self._find(photo)
             wearer, others = _choose(found)
@@ -148,12 +151,12 @@ class Observer:
         return Observation(wearer.pose, wearer.box, wearer.mask, selfie, tuple(other.pose for other in others), notices, classes)
 
     def _find(self, photo: Picture) -> list[_Found]:
-        found = self._detect(photo, whole(photo))
+        found = self._detect(photo, [whole(photo)])
         if found:
             return [self._closer(photo, person) for person in found]
         for looks in second_looks(photo):
             # Zoomed in, the detector sees faces in prints and coffee cups: each finding has to be confirmed.
-            guesses = _distinct(person for view in looks for person in self._detect(photo, view))
+            guesses = _distinct(self._detect(photo, looks))
             found = [again for person in guesses if (again := self._confirmed(photo, person)) is not None]
             if found:
                 break
@@ -175,7 +178,7 @@ class Observer:
         left, top = min(box.left, max(float(low[0]), 0.0)), min(box.top, max(float(low[1]), 0.0))
         right, bottom = max(box.right, min(float(high[0]), width)), max(box.bottom, min(float(high[1]), height))
         view = closer(photo, (left, top, right, bottom))
-        again = max(self._detect(photo, view), key=lambda other: overlap(other.mask, person.mask), default=None)
+        again = max(self._detect(photo, [view]), key=lambda other: overlap(other.mask, person.mask), default=None)
         return again if again is not None and overlap(again.mask, person.mask) >= SAME_PERSON_OVERLAP else None
 
     def _confirmed(self, photo: Picture, person: _Found) -> _Found | None:
@@ -199,83 +202,36 @@ class Observer:
         """People whom the segmenter sees and the detector, content with the first, has passed over."""
         wearer_px = max(np.count_nonzero(person.mask > PERSON_LEVEL) for person in found)
         people: list[_Found] = []
-        for box in unexplained(selfie, [person.mask for person in found], OVERLOOKED_SHARE * wearer_px):
-            for person in self._detect(photo, closer(photo, (box.left, box.top, box.right, box.bottom))):
-                new = all(overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in [*found, *people])
-                if new and overlap(person.mask, selfie) >= STEADY_MASK_IOU:
-                    people.append(person)
+        boxes = unexplained(selfie, [person.mask for person in found], OVERLOOKED_SHARE * wearer_px)
+        for person in self._detect(photo, [closer(photo, (box.left, box.top, box.right, box.bottom)) for box in boxes]):
+            new = all(overlap(person.mask, other.mask) < SAME_PERSON_OVERLAP for other in [*found, *people])
+            if new and overlap(person.mask, selfie) >= STEADY_MASK_IOU:
+                people.append(person)
         return people
 
-    def _detect(self, photo: Picture, view: View) -> list[_Found]:
-        with quiet_stderr(self._talks):
-            result = self._landmarker.detect(self._image(view.look(photo)))
-        if not result.pose_landmarks:
-            return []
-        self._talks = False
-        people = []
-        for landmarks, mask in zip(result.pose_landmarks, result.segmentation_masks or (), strict=True):
-            values = np.array([(mark.x, mark.y, mark.z, mark.visibility) for mark in landmarks], np.float32)
-            xy, depth = view.to_photo(values[:, :2]), values[:, 2] * view.scale_x
-            spread = view.mask_to_photo(mask.numpy_view().reshape(mask.height, mask.width), photo.shape[:2])
-            box = box_of(spread)
-            if box is not None:
-                people.append(_Found(Pose(xy, depth, values[:, 3].clip(0, 1)), spread, box, view))
+    def _detect(self, photo: Picture, views: Sequence[View]) -> list[_Found]:
+        people: list[_Found] = []
+        if not views:
+            return people
+        for view, sightings in zip(views, self._networks.people([view.look(photo) for view in views]), strict=True):
+            for seen in sightings:
+                xy, depth = view.to_photo(seen.landmarks[:, :2]), seen.landmarks[:, 2] * view.scale_x
+                spread = view.mask_to_photo(seen.mask, photo.shape[:2])
+                box = box_of(spread)
+                if box is not None:
+                    people.append(_Found(Pose(xy, depth, seen.landmarks[:, 3].clip(0, 1)), spread, box, view))
         return people
 
     def _segment(self, photo: Picture, view: View) -> FloatArray:
-        with quiet_stderr(self._talks):
-            mask = self._segmenter.segment(self._image(view.look(photo))).confidence_masks[-1]
-            return view.mask_to_photo(mask.numpy_view().reshape(mask.height, mask.width), photo.shape[:2])
+        (mask,) = self._networks.silhouettes([view.look(photo)])
+        return view.mask_to_photo(mask, photo.shape[:2])
 
     def _classify(self, photo: Picture, view: View) -> ClassMaps | None:
-        if self._classifier is None:
+        planes = self._networks.classes(view.look(photo))
+        if planes is None:
             return None
-        with quiet_stderr(self._talks):
-            masks = self._classifier.segment(self._image(view.look(photo))).confidence_masks
-            small = [cv2.resize(mask.numpy_view().reshape(mask.height, mask.width), CLASS_MAP_PX) for mask in masks]
+        small = [cv2.resize(plane, CLASS_MAP_PX) for plane in planes]
         return ClassMaps(np.stack(small).astype(np.float32), view.left, view.top, view.width, view.height)
-
-
-def _load(assets: PersonAssets) -> tuple[Any, Any, Any | None, Any]:
-    """Landmarker, person segmenter, six-class segmenter if its file is there, and what makes MediaPipe's image of a picture."""
-    import mediapipe
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    landmarker = vision.PoseLandmarker.create_from_options(
-        vision.PoseLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(assets.pose)),
-            running_mode=vision.RunningMode.IMAGE,
-            num_poses=MOST_PEOPLE,
-            output_segmentation_masks=True,
-        )
-    )
-
-    def segmenter(path: Path) -> Any:
-        return vision.ImageSegmenter.create_from_options(
-            vision.ImageSegmenterOptions(
-                base_options=BaseOptions(model_asset_path=str(path)),
-                running_mode=vision.RunningMode.IMAGE,
-                output_confidence_masks=True,
-            )
-        )
-
-    selfie, classes = segmenter(assets.selfie), segmenter(assets.multiclass) if assets.multiclass else None
-
-    def image(picture: Picture) -> Any:
-        return mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
-
-    empty = image(np.zeros((256, 256, 3), np.uint8))
-    landmarker.detect(empty)  # the first call is slow and talkative
-    selfie.segment(empty)
-    return landmarker, selfie, classes, image
-
-
-def _close(*tasks: Any | None) -> None:
-    for task in filter(None, tasks):
-        try:
-            task.close()
-        except RuntimeError:  # the interpreter ends and MediaPipe's own threads are gone: nothing to free, and no second attempt
-            task._handle = None  # noqa: SLF001 - its finaliser would complain on stderr
 
 
 def _choose(found: list[_Found]) -> tuple[_Found, list[_Found]]:

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -236,26 +234,18 @@ def test_only_dark_photos_are_lit() -> None:
     assert closer(dark, (10, 10, 100, 200)).gamma == pytest.approx(dim(dark), abs=0.05)
 
 
-class _SixClasses:
+def _six_classes(look: Picture) -> list[FloatArray]:
     """Stands in for the six-class segmenter, whose file only Google's store has."""
-
-    def segment(self, image: Any) -> Any:
-        height, width = image.height, image.width
-        planes = np.full((6, height, width), 0.1, np.float32)
-        planes[0], planes[4, height // 2 :] = 0.5, 0.5
-        return SimpleNamespace(
-            confidence_masks=[SimpleNamespace(height=height, width=width, numpy_view=lambda plane=plane: plane) for plane in planes]
-        )
-
-    def close(self) -> None:
-        pass
+    planes = np.full((6, *look.shape[:2]), 0.1, np.float32)
+    planes[0], planes[4, look.shape[0] // 2 :] = 0.5, 0.5
+    return list(planes)
 
 
 def test_the_six_class_segmenter_is_asked_where_its_file_is(
     person_photo: Picture, observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert observer.observe(person_photo).classes is None
-    monkeypatch.setattr(observer, "_classifier", _SixClasses())
+    monkeypatch.setattr(observer._networks, "_classifier", _six_classes)
     maps = observer.observe(person_photo).classes
     assert maps is not None
     assert maps.probabilities.shape == (6, 256, 256)
