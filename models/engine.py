@@ -7,22 +7,23 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from models.compose.blend import Blend, Legs, Scene, blend
+from models.compose.blend import Blend, Scene
 from models.compose.plate import make_plate
 from models.compose.worn import Off
 from models.confidence import CODES, PersonSigns, Verdict, judge, look_at_drape, look_at_person
+from models.core import Clock, Finished, Fittings, Step, draw, placed, stacked
+from models.core import edges as edges_of
 from models.drape.cut import Garment, Measures, cut
 from models.drape.cut_lower import LowerMeasures
 from models.drape.frame import Frame, Placement
-from models.drape.grids import ARMPIT_ROW, HEM_ROW, SLEEVE_ROWS
-from models.drape.lower import place_lower
-from models.drape.targets import place, tuck_code
+from models.drape.targets import tuck_code
 from models.drape.warp import Topology, layers, meshes, warp
 from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
 from models.garment.worn import worn_upper
@@ -30,6 +31,7 @@ from models.interface import Explanation, Fitting, TryOn
 from models.packing import Packer, PackingError, eight_bit
 from models.person.body import Body, measure_body
 from models.person.limbs import Arm, Leg
+from models.replay import Replayer, on_host
 from models.resizing import resize_labels, resize_picture, resize_plane
 from models.types import (
     BoolArray,
@@ -56,6 +58,8 @@ WARM_UP_SIZE = (384, 512)
 """(width, height) px of the garment drawn to warm up."""
 OUTFIT_MOST = 4
 """Garments in one picture at most."""
+NUMBERS_KEPT = 256
+"""Scales of textures and ways of wearing that stay on the device: each would have to be waited for."""
 BAND_ROWS = 256
 """Rows of a large photo that are blended at a time: float32 copies of all of it would take gigabytes."""
 SEEK_WEARER_PX = 1024
@@ -138,6 +142,8 @@ class Engine:
         self._observing = threading.Lock()
         self._topology = Topology.on(self._device)
         self._painter = _painter(self._device)
+        self._replayer = Replayer(self._topology) if self._device.type == "cuda" else None
+        self._number = lru_cache(maxsize=NUMBERS_KEPT)(partial(_number, self._device))
 
     @property
     def version(self) -> str:
@@ -279,25 +285,36 @@ class Engine:
         if self._painter is not None:
             groups = [[i] for i in range(len(batch))]  # together they would only leave the caches
         for members in groups:
-            drawn = self._draw([batch[i] for i in members])
-            pictures = drawn.blend.picture.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-            edits = drawn.blend.edit[:, 0].cpu().numpy()
-            verdicts = _verdicts([batch[i] for i in members], drawn.placement)
-            for i, picture, edit, verdict in zip(members, pictures, edits, verdicts, strict=True):
-                fitting = batch[i]
+            fittings = [batch[i] for i in members]
+            pictures, edits, edges, timings_ms = self._finish(fittings)
+            verdicts = _verdicts(fittings, edges)
+            for i, fitting, picture, edit, verdict in zip(members, fittings, pictures, edits, verdicts, strict=True):
                 of_photo = (n for n in fitting.person.notices if n.code not in CODES)  # the verdict tells those for this garment
                 results[i] = TryOn(
                     picture=_at_full_size(fitting.person, picture, edit),
                     confidence=verdict.confidence,
                     notices=(*of_photo, *(n for g in fitting.garments for n in g.notices), *verdict.reasons),
-                    timings_ms=drawn.timings_ms,
+                    timings_ms=timings_ms,
                 )
         return [results[i] for i in range(len(batch))]
+
+    def _finish(self, batch: Sequence[Fitting[Person, Garment]]) -> tuple[Picture, BoolArray, FloatArray, Mapping[str, float]]:
+        """Fittings of equal sizes and kinds drawn: `Finished`'s picture, edit mask and edges on the host, and the stages' times."""
+        clock = _Clock()
+        if self._replayer is None:
+            drawn = self._draw(batch, clock)
+            picture, edit, edges = on_host(drawn.picture, drawn.edit, drawn.edges)
+            return picture, edit, edges, clock.timings_ms
+        with clock("plate"):
+            fittings = [self._tensors(fitting) for fitting in batch]
+        with clock("core"):  # stages of a recording cannot be told apart, and all of it runs on while the host goes on
+            picture, edit, edges = on_host(*self._replayer.draw(fittings, _unit_px(batch)))
+        return picture, edit, edges, clock.timings_ms
 
     @torch.inference_mode()
     def explain(self, fitting: Fitting[Person, Garment]) -> Explanation:
         """Draws one fitting and tells where every pixel came from; of an outfit, the outermost garment's."""
-        drawn = self._draw([fitting])
+        drawn = self._draw([fitting], _Clock())
         person, garment = fitting.person, fitting.garments[-1]
         height, width = person.size
         alpha = drawn.blend.alpha[0, 0].cpu().numpy()
@@ -318,50 +335,50 @@ class Engine:
             landmarks={"pose": person.pose.xy.tolist(), "shoulder_tips": person.body.tip.tolist(), **drawn.placement.landmarks()},
         )
 
-    def _draw(self, batch: Sequence[Fitting[Person, Garment]]) -> _Drawn:
+    def _draw(self, batch: Sequence[Fitting[Person, Garment]], clock: Clock) -> Finished:
         """Draws fittings of equal sizes and kinds, garment after garment from the innermost."""
-        clock = _Clock()
         if self._painter is not None:
             (fitting,) = batch
             return self._paint(self._painter, fitting, clock)
-        drawn = self._draw_garment(batch, 0, None, clock)
-        for step in range(1, len(batch[0].garments)):
-            drawn = self._draw_garment(batch, step, drawn.blend, clock)
-        return drawn
-
-    def _draw_garment(self, batch: Sequence[Fitting[Person, Garment]], step: int, inner: Blend | None, clock: _Clock) -> _Drawn:
-        """Draws the garments number `step` of all fittings over the finished picture of the `inner` ones."""
-        garments = [f.garments[step] for f in batch]
-        off = _comes_off(batch[0].garments)
         with clock("plate"):
-            scene = Scene.stack([f.person.scene(g.category, off) for f, g in zip(batch, garments, strict=True)])
-            scene = scene if inner is None else scene.after(inner)
-        with clock("drape"):
-            tuck = torch.tensor([tuck_code(_tuck(f, step)) for f in batch], device=self._device)
-            frame = Frame.stack([f.person.frame for f in batch])
-            placement = _place(frame, garments, tuck)
-            torso, strips = torch.cat([g.torso for g in garments]), torch.cat([g.sleeves for g in garments])
-            warped = warp(placement, torso, strips, self._topology, batch[0].person.work_size)
-        with clock("sample"):
-            texture = torch.stack([g.texture for g in garments])
-            scale = torch.tensor([g.texture_scale for g in garments], device=self._device)
-            sampled = layers(texture, scale, warped, placement.stripped, placement.dress)
-        with clock("compose"):
-            # whole px, as those drawn together share them: a picture does not depend on its company
-            unit = float(round(batch[0].person.body.unit_px))
-            legs = None if placement.torso is not None else Legs(placement.stripped, placement.split, frame.leg_front)
-            blended = blend(scene, sampled, placement.tucked, placement.hem_kept, placement.sleeve_end, unit, legs)
-        return _Drawn(placement, blended, clock.timings_ms)
+            fittings = stacked([self._tensors(fitting) for fitting in batch])
+        return draw(fittings, self._topology, _unit_px(batch), fixed=self._device.type != "cpu", clock=clock)
 
-    def _paint(self, painter: Painter, fitting: Fitting[Person, Garment], clock: _Clock) -> _Drawn:
+    def _tensors(self, fitting: Fitting[Person, Garment]) -> Fittings:
+        """A fitting as the core takes it, a batch of one; nothing is copied."""
+        off = _comes_off(fitting.garments)
+        steps = tuple(
+            Step(
+                scene=fitting.person.scene(garment.category, off),
+                measures=garment.measures,
+                torso=garment.torso,
+                strips=garment.sleeves,
+                texture=garment.texture[None],
+                scale=self._number(garment.texture_scale),
+                tuck=self._number(tuck_code(_tuck(fitting, step))),
+            )
+            for step, garment in enumerate(fitting.garments)
+        )
+        return Fittings(fitting.person.frame, steps)
+
+    def _paint(self, painter: Painter, fitting: Fitting[Person, Garment], clock: Clock) -> Finished:
         """Draws a fitting with compiled code."""
-        drawn = self._paint_garment(painter, fitting, 0, None, clock)
+        placement, drawn = self._paint_garment(painter, fitting, 0, None, clock)
         for step in range(1, len(fitting.garments)):
-            drawn = self._paint_garment(painter, fitting, step, drawn.blend, clock)
-        return drawn
+            placement, drawn = self._paint_garment(painter, fitting, step, drawn, clock)
+        outermost = fitting.garments[-1]
+        return Finished(
+            picture=drawn.picture.permute(0, 2, 3, 1).contiguous(),
+            edit=drawn.edit[:, 0],
+            edges=edges_of(placement, outermost.torso, outermost.sleeves),
+            blend=drawn,
+            placement=placement,
+        )
 
-    def _paint_garment(self, painter: Painter, fitting: Fitting[Person, Garment], step: int, inner: Blend | None, clock: _Clock) -> _Drawn:
-        """The same as `_draw_garment`, of one fitting."""
+    def _paint_garment(
+        self, painter: Painter, fitting: Fitting[Person, Garment], step: int, inner: Blend | None, clock: Clock
+    ) -> tuple[Placement, Blend]:
+        """Draws garment number `step` over the finished picture of the `inner` ones."""
         from models.kernels.draw import Cloth, Fit, Mesh
 
         person, garment = fitting.person, fitting.garments[step]
@@ -370,19 +387,18 @@ class Engine:
             scene = scene if inner is None else scene.after(inner)
             texture = garment.packed_texture()
         with clock("drape"):
-            placement = _place(person.frame, [garment], torch.tensor([tuck_code(_tuck(fitting, step))]))
+            placement = placed(person.frame, garment.measures, torch.tensor([tuck_code(_tuck(fitting, step))]))
             torso, strips = (
                 Mesh(vertices[0].numpy(), attributes[0].numpy(), triangle.numpy())
                 for vertices, attributes, triangle in meshes(placement, garment.torso, garment.sleeves, self._topology)
             )
             fit = Fit.of(placement, person.frame.leg_front)
-        cloth, unit = Cloth(texture, garment.texture_scale), float(round(person.body.unit_px))
-        blended = painter.draw(scene, cloth, None if fit.lower else torso, strips, fit, unit, clock)
-        return _Drawn(placement, blended, clock.timings_ms)
+        cloth, unit = Cloth(texture, garment.texture_scale), _unit_px([fitting])
+        return placement, painter.draw(scene, cloth, None if fit.lower else torso, strips, fit, unit, clock)
 
     def _place_map(self, placement: Placement, garment: Garment, size: tuple[int, int]) -> FloatArray:
         """(H, W, 2) place on the picture of `garment`, the first of those placed, -1e4 where none."""
-        warped = warp(placement, garment.torso, garment.sleeves, self._topology, size)
+        warped = warp(placement, garment.torso, garment.sleeves, self._topology, size, fixed=self._device.type != "cpu")
         scale = torch.tensor([garment.texture_scale], device=self._device)
         sampled = layers(garment.texture[None], scale, warped, placement.stripped, placement.dress)
         on_strip = sampled.sleeve_alpha[0] > 0.5
@@ -400,6 +416,11 @@ def _painter(device: torch.device) -> Painter | None:
     from models.kernels.draw import Painter
 
     return Painter()
+
+
+def _number(device: torch.device, value: float) -> torch.Tensor:
+    """(1,) on `device`."""
+    return torch.tensor([value], device=device)
 
 
 PERSONS = Packer(
@@ -423,25 +444,13 @@ def _at_work_size(photo: Picture) -> Picture:
     return photo if scale == 1 else resize_picture(photo, (round(photo.shape[0] * scale), round(photo.shape[1] * scale)))
 
 
-def _place(frame: Frame, garments: Sequence[Garment], tuck: torch.Tensor) -> Placement:
-    """Target curves of garments that are all upper ones and dresses, or all lower ones."""
-    lower = [g.measures for g in garments if isinstance(g.measures, LowerMeasures)]
-    if lower:
-        return place_lower(frame, LowerMeasures.stack(lower))
-    return place(frame, Measures.stack([g.measures for g in garments if isinstance(g.measures, Measures)]), tuck)
+def _unit_px(batch: Sequence[Fitting[Person, Garment]]) -> float:
+    """Whole px, as those drawn together share them: a picture does not depend on its company."""
+    return float(round(batch[0].person.body.unit_px))
 
 
-def _verdicts(batch: Sequence[Fitting[Person, Garment]], placement: Placement) -> list[Verdict]:
-    """What is thought of fittings drawn together; `placement` of the outermost garments. One small copy to the host."""
-    garments = [f.garments[-1] for f in batch]
-    if placement.torso is None:
-        rows = slice(0, SLEEVE_ROWS + 1)
-        on_body = torch.stack([placement.sleeves.outer, placement.sleeves.inner], 2)
-        grid = torch.cat([g.sleeves for g in garments])[:, :, rows]
-    else:
-        on_body = placement.torso.side[:, None]
-        grid = torch.cat([g.torso for g in garments])[:, None, ARMPIT_ROW : HEM_ROW + 1]
-    both = torch.stack([on_body, torch.stack([grid[..., 1, :], grid[..., -2, :]], 2)], 1).cpu().numpy()  # (B, 2, P, 2, R, 2)
+def _verdicts(batch: Sequence[Fitting[Person, Garment]], edges: FloatArray) -> list[Verdict]:
+    """What is thought of fittings drawn together; `edges` as of `Finished`."""
     return [
         judge(
             f.person.signs,
@@ -449,16 +458,8 @@ def _verdicts(batch: Sequence[Fitting[Person, Garment]], placement: Placement) -
             [g.confidence for g in f.garments],
             look_at_drape(pieces[0], pieces[1], f.person.work_size),
         )
-        for f, pieces in zip(batch, both, strict=True)
+        for f, pieces in zip(batch, edges, strict=True)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    placement: Placement
-    """Of the outermost garments."""
-    blend: Blend
-    timings_ms: Mapping[str, float]
 
 
 class _Clock:

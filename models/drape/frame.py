@@ -159,8 +159,12 @@ def row_at(frame: Frame, distance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     middle, across = (
         sample(p.transpose(1, 2)[:, None].expand(-1, 2, -1, -1), pick).transpose(2, 3) for p in (frame.row_middle, frame.row_right)
     )
-    sign = torch.tensor([-1.0, 1.0], device=at.device)[None, :, None, None]
-    return middle, across * sign, sample(frame.side, at)
+    return middle, across * both_sides(at)[None, :, None, None], sample(frame.side, at)
+
+
+def both_sides(like: Tensor) -> Tensor:
+    """(2,) -1 for the left and 1 for the right, made on the device: a constant of the host would have to be copied there."""
+    return torch.arange(-1, 2, 2, device=like.device, dtype=like.dtype)
 
 
 def unit_vector(v: Tensor) -> tuple[Tensor, Tensor]:

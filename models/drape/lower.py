@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.drape.cut_lower import LowerMeasures
-from models.drape.frame import Frame, Placement, row_at, sample, smooth, unit_vector
+from models.drape.frame import Frame, Placement, both_sides, row_at, sample, smooth, unit_vector
 from models.drape.grids import CROTCH_ROW, SLEEVE_ROWS, SleeveCurves
 from models.person.body import WAIST_COUNT, WAIST_TO
 from models.person.limbs import LIMB_COUNT
@@ -107,7 +107,7 @@ def _waistband(frame: Frame, waist: Tensor, hidden: Tensor) -> tuple[Tensor, Ten
 def _beneath_top(frame: Frame, distance: Tensor, half: Tensor) -> Tensor:
     """`half` widths (B, 2, R) px at `distance` (B, 2, R) px below the shoulder line; those that a worn top hides are narrower."""
     # the hem's own curve: what shows below a shirt tail's side is as wide as it is seen
-    lateral = half * torch.tensor([-1.0, 1.0], device=half.device)[None, :, None] / frame.unit[:, None, None]
+    lateral = half * both_sides(half)[None, :, None] / frame.unit[:, None, None]
     hem = sample(frame.band_line[:, None].expand(-1, 2, -1), (lateral / WAIST_TO + 1) / 2 * (WAIST_COUNT - 1))
     above = (torch.minimum(hem, frame.waist[:, None, None]) - distance) / frame.trunk[:, None, None]
     hides = (above > 0) & (frame.waist_known > 0.5)[:, None, None]

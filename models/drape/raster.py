@@ -12,7 +12,9 @@ from torch import Tensor
 
 TILE = 32
 TILE_MOST = 96
-"""Largest extent of a triangle in reduced pixels that is covered, by default and at most; larger ones would leave holes."""
+"""Largest extent of a triangle in reduced pixels that is covered: of most, and of the LARGE largest; larger ones would leave holes."""
+LARGE = 128
+"""Beyond a cuff and where somebody fills a small photo triangles are large, but never many."""
 
 
 def needed_tile(vertices: Tensor, triangles: Tensor, step: int) -> int:
@@ -22,17 +24,36 @@ def needed_tile(vertices: Tensor, triangles: Tensor, step: int) -> int:
     return min(TILE_MOST, int(extent) + 2)
 
 
-def triangle_ids(vertices: Tensor, triangles: Tensor, size: tuple[int, int], step: int, tile: int = TILE) -> Tensor:
+def triangle_ids(vertices: Tensor, triangles: Tensor, size: tuple[int, int], step: int, tile: int | None = None) -> Tensor:
     """Which triangle covers each reduced pixel.
 
-    vertices (B, V, 2) px; triangles (T, 3); size (H, W) px, multiples of `step`. Returns (B, H/step, W/step) int64,
-    -1 where there is none; where several cover a pixel the one with the highest number wins.
+    vertices (B, V, 2) px; triangles (T, 3); size (H, W) px, multiples of `step`; tile: extent in reduced pixels up to which triangles
+    are covered, None: TILE, and TILE_MOST for the LARGE largest. Returns (B, H/step, W/step) int64, -1 where there is none; where
+    several cover a pixel the one with the highest number wins.
     """
     height, width = size[0] // step, size[1] // step
     corners = (vertices[:, triangles] + 0.5) / step  # (B, T, 3, 2), pixel edges at whole numbers
     batch, count = corners.shape[:2]
+    ids = torch.full((batch, height * width + 1), -1, device=vertices.device, dtype=torch.int64)
+    number = torch.arange(count, device=vertices.device).expand(batch, -1)
+    _cover(ids, corners, number, (height, width), TILE if tile is None else tile)
+    if tile is None:
+        low, high = corners.amin(2), corners.amax(2)
+        seen = (high > 0).all(-1) & (low[..., 0] < width) & (low[..., 1] < height)
+        large = torch.where(seen, (high - low).amax(-1), 0.0).topk(min(LARGE, count), 1).indices
+        chosen = corners.gather(1, large[:, :, None, None].expand(-1, -1, 3, 2))
+        _cover(ids, chosen, large, (height, width), TILE_MOST)
+    return ids[:, : height * width].reshape(batch, height, width)
+
+
+def _cover(ids: Tensor, corners: Tensor, number: Tensor, size: tuple[int, int], tile: int) -> None:
+    """Writes into `ids` (B, H * W + 1) the `number` (B, T) of the last triangle of `corners` (B, T, 3, 2) that covers a pixel.
+
+    The last place of `ids` takes what covers none.
+    """
+    height, width = size
     low = corners.amin(2).floor()
-    span = torch.arange(tile, device=vertices.device, dtype=vertices.dtype)
+    span = torch.arange(tile, device=corners.device, dtype=corners.dtype)
     px = low[..., 0, None, None] + span[None, None, None, :]  # (B, T, 1, S)
     py = low[..., 1, None, None] + span[None, None, :, None]  # (B, T, S, 1)
     a, b, c = corners[:, :, 0], corners[:, :, 1], corners[:, :, 2]
@@ -45,12 +66,9 @@ def triangle_ids(vertices: Tensor, triangles: Tensor, size: tuple[int, int], ste
     slack = 1e-3
     covers = ((ab >= -slack) & (bc >= -slack) & (ca >= -slack)) | ((ab <= slack) & (bc <= slack) & (ca <= slack))
     covers = covers & (px >= 0) & (px < width) & (py >= 0) & (py < height)
-    nowhere = height * width
-    index = torch.where(covers, (py * width + px).to(torch.int64), nowhere)
-    number = torch.arange(count, device=vertices.device)[None, :, None, None].expand_as(index)
-    ids = torch.full((batch, nowhere + 1), -1, device=vertices.device, dtype=torch.int64)
-    ids.scatter_reduce_(1, index.reshape(batch, -1), number.reshape(batch, -1), "amax")
-    return ids[:, :nowhere].reshape(batch, height, width)
+    index = torch.where(covers, (py * width + px).to(torch.int64), height * width)
+    numbers = number[:, :, None, None].expand_as(index)
+    ids.scatter_reduce_(1, index.flatten(1), numbers.flatten(1), "amax")
 
 
 def affine_maps(vertices: Tensor, attributes: Tensor, triangles: Tensor) -> Tensor:

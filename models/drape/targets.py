@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.drape.cut import Measures
-from models.drape.frame import Frame, Placement, clip, piecewise, row_at, sample, smooth, unit_vector
+from models.drape.frame import Frame, Placement, both_sides, clip, piecewise, row_at, sample, smooth, unit_vector
 from models.drape.grids import BODY_ROWS, RIDGE_COLUMNS, SLEEVE_INSET, SLEEVE_ROWS, WAIST_ROW, YOKE_ROWS, SleeveCurves, TorsoCurves
 from models.person.body import BARE_COUNT, BARE_FROM, BARE_TO, HIGH_BAND, TOP_COUNT, TOP_FROM, TOP_TO, WAIST_COUNT, WAIST_TO
 from models.person.limbs import LIMB_COUNT
@@ -125,7 +125,7 @@ def place(frame: Frame, measures: Measures, tuck: Tensor) -> Placement:
     """
     unit = frame.unit
     scale = _scale(frame, measures)
-    out = torch.tensor([-1.0, 1.0], device=unit.device)[None, :, None] * frame.right[:, None]  # (B, 2, 2) outward
+    out = both_sides(unit)[None, :, None] * frame.right[:, None]  # (B, 2, 2) outward
     up = frame.over[:, None]
     neck, neck_x = _neck(frame, measures, scale, out, up)
     shoulder = _shoulder(frame, measures, scale, out, up, neck_x)
@@ -296,7 +296,7 @@ def _into_band(frame: Frame, distance: Tensor, body: Tensor) -> Tensor:
 def _snapped_ends(frame: Frame, measures: Measures, scale: Tensor) -> Tensor:
     """Distances (B, 2) px below the shoulder line of the hem corners of a top whose hem lies on the old one's."""
     half = row_at(frame, frame.waist[:, None, None].expand(-1, 2, 1))[2][..., 0]
-    lateral = half * torch.tensor([-1.0, 1.0], device=half.device) / frame.unit[:, None]
+    lateral = half * both_sides(half) / frame.unit[:, None]
     ends = sample(frame.waist_line, (lateral / WAIST_TO + 1) / 2 * (WAIST_COUNT - 1))
     ends = torch.minimum(ends, frame.waist[:, None])
     # the middle of the hem covers the old one's

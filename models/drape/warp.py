@@ -29,7 +29,7 @@ from models.drape.grids import (
     torso_grid,
     triangles,
 )
-from models.drape.raster import TILE, affine_maps, evaluate, needed_tile, triangle_ids
+from models.drape.raster import affine_maps, evaluate, needed_tile, triangle_ids
 from models.drape.texture import BACK, RGB, SLEEVES, TORSO
 
 RASTER_LONG_SIDE = 512
@@ -87,13 +87,13 @@ def _margin_and_cloth() -> tuple[np.ndarray, np.ndarray]:
     return table[margin], table[~margin]
 
 
-def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topology, size: tuple[int, int]) -> Warp:
-    """Lays the grids on the body and inverts them; arguments as of `meshes`; size (H, W) px."""
+def warp(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topology, size: tuple[int, int], fixed: bool = True) -> Warp:
+    """Lays the grids on the body and inverts them; arguments as of `meshes`; size (H, W) px; fixed: False for `needed_tile`."""
     step = raster_step(size)
     padded = tuple(-(-s // step) * step for s in size)
     maps = []
     for vertices, attributes, triangle in meshes(placement, torso, sleeves, topology):
-        tile = needed_tile(vertices, triangle, step) if vertices.device.type == "cpu" else TILE
+        tile = None if fixed else needed_tile(vertices, triangle, step)
         ids = triangle_ids(vertices, triangle, (padded[0], padded[1]), step, tile)
         values = evaluate(ids, affine_maps(vertices, attributes, triangle), step, OUTSIDE)
         maps.append(values[..., : size[0], : size[1]])
@@ -127,9 +127,9 @@ def meshes(placement: Placement, torso: Tensor, sleeves: Tensor, topology: Topol
 
 def sample(texture: Tensor, place: Tensor, scale: Tensor) -> Tensor:
     """Texture (B, C, h, w) at garment places (B, 2, H, W) px -> (B, C, H, W); zero outside. scale (B,) texture px a picture px."""
-    size = torch.tensor([texture.shape[-1], texture.shape[-2]], device=texture.device, dtype=texture.dtype)
     # pixel centres at whole numbers in the picture; align_corners=False wants edges
-    grid = ((place.permute(0, 2, 3, 1) + 0.5) * scale[:, None, None, None] / size) * 2 - 1
+    edges = (place + 0.5) * scale[:, None, None, None]
+    grid = torch.stack([edges[:, 0] / texture.shape[-1], edges[:, 1] / texture.shape[-2]], -1) * 2 - 1
     return nn.grid_sample(texture, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

@@ -1,0 +1,281 @@
+"""The warm core needs nothing from the host while it draws, whatever the device: proved without one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from benchmarks.pairs import at_size
+from models.core import Core, Finished, Fittings, draw, stacked, tensors, with_tensors
+from models.drape.cut import Garment
+from models.drape.warp import Topology
+from models.engine import Engine, Person, _unit_px
+from models.interface import Fitting
+from models.replay import RECORD_AT, RECORDINGS_MOST, Outputs, Replayer
+from models.samples import packshot, sample_person
+from models.types import Tuck
+
+SIZE, GARMENT_SIZE = (384, 512), (192, 256)
+META = torch.device("meta")
+CASES = {
+    "top": ("woman", ("breton",), Tuck.OUT),
+    "trousers": ("man", ("chinos",), Tuck.AUTO),
+    "dress": ("woman", ("dotted-dress",), Tuck.AUTO),
+    "outfit": ("man", ("chinos", "print-tee"), Tuck.IN),
+    "close": ("astronaut", ("print-tee",), Tuck.AUTO),
+}
+
+
+class Studio:
+    """Reads each person and garment once; draws in torch."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.engine = Engine(device=device)
+        self.engine._painter = None
+        self.person = cache(self._person)
+        self.garment = cache(self._garment)
+
+    def fitting(self, case: str) -> Fitting[Person, Garment]:
+        who, names, tuck = CASES[case]
+        return Fitting(self.person(who), tuple(self.garment(name) for name in names), tuck)
+
+    def tensors(self, case: str) -> tuple[Fittings, float]:
+        fitting = self.fitting(case)
+        with torch.inference_mode():
+            return self.engine._tensors(fitting), _unit_px([fitting])
+
+    def _person(self, name: str) -> Person:
+        picture = sample_person(name).picture
+        return self.engine.read_person(picture if name == "astronaut" else at_size(picture, SIZE))
+
+    def _garment(self, name: str) -> Garment:
+        shot = packshot(name, GARMENT_SIZE)
+        return self.engine.read_garment(shot.picture, shot.category)
+
+
+@pytest.fixture(scope="module")
+def studio() -> Iterator[Studio]:
+    studio = Studio()
+    yield studio
+    studio.engine.close()
+
+
+WAITS = frozenset(("_local_scalar_dense", "equal", "is_nonzero", "item", "masked_select", "nonzero", "nonzero_static", "_unique2"))
+"""Operations whose result's value or size the host has to know."""
+BRINGS = frozenset(("as_tensor", "asarray", "from_numpy", "new_tensor", "tensor"))
+"""Functions that bring values of the host to a device."""
+
+
+class _Operations(TorchDispatchMode):
+    """Fails on operations that make the host wait for a device, or that take tensors of the host."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += 1
+        name = func._schema.name.partition("::")[2]
+        assert name not in WAITS, f"the host waits for {name}"
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        assert all(tensor.device.type == "meta" for tensor in given), f"{name} is given a tensor of the host"
+        if name in {"index", "index_put", "index_put_"}:
+            assert all(tensor.dtype is not torch.bool for tensor in tree_leaves(args[1]) if tensor is not None), "indexed by a mask"
+        result = func(*args, **(kwargs or {}))
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+        assert all(tensor.device.type == "meta" for tensor in made), f"{name} leaves the device"
+        return result
+
+
+class _Functions(TorchFunctionMode):
+    """Fails on functions that bring values of the host, which are no operations yet."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        assert name not in BRINGS, f"{name} brings a constant of the host to the device"
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def nothing_from_the_host() -> Iterator[_Operations]:
+    operations = _Operations()
+    with operations, _Functions():
+        yield operations
+
+
+def on_meta(fittings: Fittings, batch: int) -> Fittings:
+    return with_tensors(fittings, [torch.empty((batch, *t.shape[1:]), dtype=t.dtype, device=META) for t in tensors(fittings)])
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize("case", CASES)
+def test_the_core_runs_on_no_device(studio: Studio, case: str, batch: int) -> None:
+    """Without data, all that could be asked of it fails: a value, a mask's size, a box; and every constant of the host is seen."""
+    fittings, unit_px = studio.tensors(case)
+    topology = Topology.on(META)
+    with nothing_from_the_host() as operations:
+        finished = draw(on_meta(fittings, batch), topology, unit_px)
+    assert operations.count > 300
+    assert finished.picture.shape == (batch, *fittings.size, 3)
+    assert finished.picture.dtype == torch.uint8
+    assert finished.edit.shape == (batch, *fittings.size)
+
+
+OFFENCES: dict[str, Callable[[Tensor], object]] = {
+    "a value": lambda x: float(x.sum()),
+    "a branch": lambda x: 1 if x.max() > 0 else 0,
+    "a mask's size": lambda x: x[x > 0],
+    "a dynamic box": lambda x: x[: int(x.argmax())],
+    "places": lambda x: x.nonzero(),
+    "a mask written to": lambda x: x.masked_fill(x > 0, 1)[x > 0],
+    "a constant of the host": lambda x: x * torch.tensor([1.0, -1.0], device=x.device)[0],
+    "a tensor of the host": lambda x: x + torch.ones(1)[0],
+    "values of the host": lambda x: x.new_tensor([1.0, -1.0]),
+    "a copy to the host": lambda x: x.to("cpu"),
+    "an array": lambda x: x.numpy(),
+}
+
+
+@pytest.mark.parametrize("offence", OFFENCES)
+def test_the_proof_proves(offence: str) -> None:
+    with pytest.raises((AssertionError, RuntimeError, NotImplementedError, TypeError)), nothing_from_the_host():
+        OFFENCES[offence](torch.ones(8, device=META))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fixed_tiles_cover_what_needed_ones_do(studio: Studio, case: str) -> None:
+    fittings, unit_px = studio.tensors(case)
+    with torch.inference_mode():
+        fixed, needed = (draw(fittings, studio.engine._topology, unit_px, fixed=way) for way in (True, False))
+    assert torch.equal(fixed.picture, needed.picture)
+    assert torch.equal(fixed.edit, needed.edit)
+
+
+@pytest.mark.parametrize("case", ["top", "trousers"])
+def test_the_core_is_exported(studio: Studio, case: str) -> None:
+    fittings, unit_px = studio.tensors(case)
+    # out of inference mode, which an export is not made in
+    given = tuple(tensor.clone() for tensor in tensors(fittings))
+    core = Core(with_tensors(fittings, given), studio.engine._topology, unit_px)
+    exported = torch.export.export(core, given)
+    assert not exported.graph_signature.inputs_to_lifted_tensor_constants, "a constant of the host is part of it"
+    assert not exported.range_constraints, "a shape depends on data"
+    drawn, expected = exported.module()(*given), core(*given)
+    assert all(torch.equal(a, b) for a, b in zip(drawn, expected, strict=True))
+
+
+def test_fittings_drawn_together_are_those_drawn_alone(studio: Studio) -> None:
+    fittings, unit_px = studio.tensors("outfit")
+    with torch.inference_mode():
+        together = draw(stacked([fittings, fittings, fittings]), studio.engine._topology, unit_px)
+        alone = draw(fittings, studio.engine._topology, unit_px)
+    assert all(torch.equal(picture, alone.picture[0]) for picture in together.picture)
+
+
+# --- replaying ------------------------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """Stands in for CUDA's: reads the given tensors anew each time, and writes into the same outputs."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.replays = 0
+
+    def __call__(self, core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
+        self.batches.append(len(inputs[0]))
+        outputs: Outputs = core(*inputs)
+
+        def replay() -> Outputs:
+            self.replays += 1
+            for mine, new in zip(outputs, core(*inputs), strict=True):
+                mine.copy_(new)
+            return outputs
+
+        return replay
+
+
+def drawn(studio: Studio, fittings: Fittings, unit_px: float) -> Finished:
+    return draw(fittings, studio.engine._topology, unit_px)
+
+
+def test_replays_draw_what_the_core_draws(studio: Studio) -> None:
+    top, unit_px = studio.tensors("top")
+    dress, _ = studio.tensors("dress")  # the same shapes, other contents
+    recorder = Recorder()
+    replayer = Replayer(studio.engine._topology, recorder)
+    with torch.inference_mode():
+        expected = {name: drawn(studio, each, unit_px).picture[0] for name, each in (("top", top), ("dress", dress))}
+        for turn in range(RECORD_AT + 1):
+            for name, each in (("top", top), ("dress", dress)):
+                picture, edit, edges = replayer.draw([each], unit_px)
+                assert torch.equal(picture[0], expected[name]), (turn, name)
+                assert (len(picture), len(edit), len(edges)) == (1, 1, 1)
+        assert recorder.batches == [1]
+        for _ in range(RECORD_AT):
+            picture, *_ = replayer.draw([top, dress, top], unit_px)
+        assert recorder.batches == [1, 4]  # filled up
+        assert len(picture) == 3
+        assert all(torch.equal(p, expected[name]) for p, name in zip(picture, ("top", "dress", "top"), strict=True))
+
+
+def test_what_cannot_be_recorded_is_drawn_all_the_same(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
+    def refuses(core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    top, unit_px = studio.tensors("top")
+    replayer = Replayer(studio.engine._topology, refuses)
+    with torch.inference_mode(), caplog.at_level(logging.WARNING):
+        expected = drawn(studio, top, unit_px).picture
+        for _ in range(RECORD_AT + 1):
+            assert torch.equal(replayer.draw([top], unit_px)[0], expected)
+    (told,) = caplog.messages  # once
+    assert "operation not permitted" in told
+
+
+def test_recordings_do_not_grow_without_end(studio: Studio) -> None:
+    top, unit_px = studio.tensors("top")
+    replayer = Replayer(studio.engine._topology, lambda core, inputs: lambda: (inputs[0], inputs[0], inputs[0]))
+    with torch.inference_mode():
+        for k in range(RECORDINGS_MOST + 3):
+            assert replayer._record(("shapes", k), [top], unit_px)
+    assert len(replayer._recordings) == RECORDINGS_MOST
+    assert ("shapes", 0) not in replayer._recordings
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("case", CASES)
+def test_cuda_draws_what_the_cpu_draws(studio: Studio, case: str) -> None:
+    on_cuda = Studio("cuda")
+    fitting = on_cuda.fitting(case)
+    expected = studio.engine.try_on([studio.fitting(case)])[0].picture
+    for _ in range(RECORD_AT + 1):  # one by one, recorded, replayed
+        away = np.abs(on_cuda.engine.try_on([fitting])[0].picture.astype(np.int16) - expected)
+        assert (away.max(-1) <= 1).mean() > 0.995
+    assert on_cuda.engine._replayer is not None
+    assert not on_cuda.engine._replayer._refused
+    on_cuda.engine.close()
+
+
+@pytest.mark.cuda
+def test_the_host_waits_for_nothing_on_cuda() -> None:
+    on_cuda = Studio("cuda")
+    fittings, unit_px = on_cuda.tensors("outfit")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with torch.inference_mode():
+            draw(fittings, on_cuda.engine._topology, unit_px)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+        on_cuda.engine.close()
