@@ -20,6 +20,7 @@ from models.compose.worn import Off
 from models.confidence import CODES, PersonSigns, Verdict, judge, look_at_drape, look_at_person
 from models.core import Clock, Finished, Fittings, Step, draw, placed, stacked
 from models.core import edges as edges_of
+from models.device_jpeg import DeviceJpeg
 from models.drape.cut import Garment, Measures, cut
 from models.drape.cut_lower import LowerMeasures
 from models.drape.frame import Frame, Placement
@@ -143,6 +144,7 @@ class Engine:
         self._topology = Topology.on(self._device)
         self._painter = _painter(self._device)
         self._replayer = Replayer(self._topology) if self._device.type == "cuda" else None
+        self._jpeg = DeviceJpeg.of(self._device)
         self._number = lru_cache(maxsize=NUMBERS_KEPT)(partial(_number, self._device))
 
     @property
@@ -152,6 +154,10 @@ class Engine:
     @property
     def device(self) -> str:
         return str(self._device)
+
+    @property
+    def jpeg(self) -> DeviceJpeg | None:
+        return self._jpeg
 
     def close(self) -> None:
         """Frees the networks that see people."""

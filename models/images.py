@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import simplejpeg
@@ -45,6 +45,16 @@ size takes 21 s and 7 GB.
 """
 
 
+class JpegCodec(Protocol):
+    """Reads and writes JPEG files in the CPU's place, see `models.device_jpeg`."""
+
+    def decode(self, data: bytes) -> Picture | None:
+        """As it is stored, not turned; None for a file that the CPU's decoders have to look at."""
+        ...
+
+    def encode(self, picture: Picture, quality: int) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A picture as it should be looked at: upright, sRGB, transparency on white."""
@@ -58,10 +68,11 @@ class Decoded:
     """(height, width) px that it has in the file, upright; `picture` may have been reduced."""
 
 
-def decode(data: bytes, limits: Limits | None = None, longest_px: int | None = None) -> Decoded:
+def decode(data: bytes, limits: Limits | None = None, longest_px: int | None = None, codec: JpegCodec | None = None) -> Decoded:
     """Decodes JPEG, PNG, WebP, HEIC, AVIF and GIF; of an animation the first frame, with the notice `animated`.
 
-    longest_px: a picture with a longer side is reduced to it, as early as its format allows.
+    longest_px: a picture with a longer side is reduced to it, as early as its format allows; codec: asked first for JPEG files that are
+    read whole.
     Raises UnsupportedImage, BrokenImage (damaged or cut off), ImageTooLarge (bytes or pixels), ImageTooSmall.
     """
     limits = limits or Limits()
@@ -71,7 +82,7 @@ def decode(data: bytes, limits: Limits | None = None, longest_px: int | None = N
     size = claimed_size(data, kind)
     if size is not None:
         _check_size(size, limits)
-    picture = _decode_jpeg(data, limits, longest_px) if kind is Format.JPEG else None
+    picture = _decode_jpeg(data, limits, longest_px, codec) if kind is Format.JPEG else None
     return picture or _decode_with_pillow(data, kind, limits, longest_px)
 
 
@@ -96,7 +107,7 @@ REDUCING_GAP = 2.0
 """Pillow averages whole pixels down to so many times the size, and filters the rest."""
 
 
-def _decode_jpeg(data: bytes, limits: Limits, longest_px: int | None) -> Decoded | None:
+def _decode_jpeg(data: bytes, limits: Limits, longest_px: int | None, codec: JpegCodec | None) -> Decoded | None:
     """The fast path for the JPEG files that cameras write; None for one that Pillow must look at.
 
     Pillow gets those with 4 channels or 12 bits, and those at which the strict decoder stumbles: it tolerates
@@ -109,7 +120,8 @@ def _decode_jpeg(data: bytes, limits: Limits, longest_px: int | None) -> Decoded
         return None
     try:
         least = _least_decoded(header.height, header.width, longest_px)
-        picture = simplejpeg.decode_jpeg(data, "RGB", strict=True, min_height=least[0], min_width=least[1])
+        read = codec.decode(data) if codec is not None and least == (0, 0) else None
+        picture = simplejpeg.decode_jpeg(data, "RGB", strict=True, min_height=least[0], min_width=least[1]) if read is None else read
     except ValueError:
         return None
     if least == (0, 0):
@@ -269,9 +281,11 @@ AVIF_QUALITY, AVIF_SPEED = 80, 10
 PNG_LEVEL = 1
 
 
-def encode(picture: Picture, kind: Encoding, quality: int | None = None) -> bytes:
-    """Encodes uint8 RGB (H, W, 3). `quality` 1..100 of JPEG, WebP and AVIF; PNG is lossless."""
+def encode(picture: Picture, kind: Encoding, quality: int | None = None, codec: JpegCodec | None = None) -> bytes:
+    """Encodes uint8 RGB (H, W, 3). `quality` 1..100 of JPEG, WebP and AVIF; PNG is lossless. codec: what writes JPEG files."""
     match kind:
+        case "jpeg" if codec is not None:
+            return codec.encode(picture, quality or JPEG_QUALITY)
         case "jpeg":
             return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality or JPEG_QUALITY, "RGB", "444"))
         case "png":

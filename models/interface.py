@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from models.types import BoolArray, Category, FloatArray, LabelMap, Notice, Picture, Tuck
+
+if TYPE_CHECKING:
+    from models.images import JpegCodec
 
 
 class ReadPerson(Protocol):
@@ -96,6 +99,11 @@ class EngineProtocol(Protocol[P, G]):
 
     @property
     def device(self) -> str: ...
+
+    @property
+    def jpeg(self) -> JpegCodec | None:
+        """What reads and writes JPEG files on the device; None: the CPU does."""
+        ...
 
     def warm_up(self) -> None:
         """Loads and runs everything once, so that the first request is not slow."""

@@ -216,7 +216,9 @@ class Dresser(Generic[P, G]):
             raise OutfitNotWearable(f"{error.detail} {taken_for(fitting.garments)}", field="garment") from error
         stages.add("try_on", device_s)
         begin = time.perf_counter()
-        picture = await self._reader.codecs.run(stages.timed("encode", lambda: encode(result.picture, order.encoding)))
+        picture = await self._reader.codecs.run(
+            stages.timed("encode", lambda: encode(result.picture, order.encoding, codec=self._engine.jpeg))
+        )
         self._encoding_s.learn(time.perf_counter() - begin)
         height, width = result.picture.shape[:2]
         notices = collect(

@@ -87,7 +87,7 @@ class Reader(Generic[P, G]):
         """Of an uploaded photo. Raises InputRejected."""
 
         async def read() -> ReadPhoto[P]:
-            decoded = await self.codecs.run(stages.timed("decode", lambda: decode(photo, self._limits)))
+            decoded = await self.codecs.run(stages.timed("decode", lambda: decode(photo, self._limits, codec=self._engine.jpeg)))
             person = await self._readers.run(stages.timed("read_person", lambda: self._engine.read_person(decoded.picture)))
             return ReadPhoto(person, decoded.notices)
 
@@ -118,7 +118,9 @@ class Reader(Generic[P, G]):
         """Of an uploaded picture; `name`: of the field it came in. Raises InputRejected."""
 
         async def read() -> ReadPicture[G]:
-            decoded = await self.codecs.run(stages.timed("decode", lambda: decode(picture, self._limits, GARMENT_LONG_SIDE_PX)))
+            decoded = await self.codecs.run(
+                stages.timed("decode", lambda: decode(picture, self._limits, GARMENT_LONG_SIDE_PX, self._engine.jpeg))
+            )
             work = stages.timed("read_garment", lambda: self._engine.read_garment(decoded.picture, category, decoded.alpha))
             return ReadPicture(await self._readers.run(work), decoded.notices, decoded.size)
 

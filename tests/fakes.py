@@ -15,6 +15,7 @@ import numpy as np
 
 from models import errors
 from models.errors import MuslinError
+from models.images import JpegCodec
 from models.interface import Explanation, Fitting, TryOn
 from models.packing import Packer
 from models.types import Category, Label, LabelMap, Notice, Picture
@@ -82,6 +83,7 @@ class FakeEngine:
     warm_up_error: MuslinError | None = None
     version: str = "fake-1"
     device: str = "cpu"
+    jpeg: JpegCodec | None = None
     calls: list[str] = field(default_factory=list)
     threads: set[str] = field(default_factory=set)
     """Names of the threads that called."""
