@@ -10,10 +10,10 @@ PYTHON_FILES := models service tests scripts $(if $(wildcard benchmarks/*.py),be
 
 export TORCH PYTHON
 
-.PHONY: help setup serve test soak check format picture eval clean
+.PHONY: help setup serve test soak check format bench-gate picture eval clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: ## .venv, packages, libraries, model files and what the tests need
 	@scripts/setup tests
@@ -41,6 +41,10 @@ format: ## puts the code into shape
 	@scripts/setup tests
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+bench-gate: ## fails when the core or a stage of it got slower than benchmarks/baseline.json allows (ARGS='--raise "why"' writes it anew)
+	@scripts/setup serve
+	@$(BIN)/python -m benchmarks.gate $(ARGS)
 
 picture: ## draws the README's picture from our own samples
 	@scripts/setup serve

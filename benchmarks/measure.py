@@ -19,6 +19,12 @@ T = TypeVar("T")
 PACKAGES: Final = ("torch", "mediapipe", "numpy", "opencv-contrib-python", "simplejpeg")
 
 
+def nearest_rank(values: Sequence[float], share: float) -> float:
+    """The quantile by the nearest rank: a value that was measured."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
+
+
 class Spread(msgspec.Struct, frozen=True):
     """Of the milliseconds of `n` calls."""
 
@@ -36,8 +42,7 @@ class Spread(msgspec.Struct, frozen=True):
         ordered = sorted(wall_ms)
 
         def at(share: float) -> float:
-            """By the nearest rank: a value that was measured."""
-            return round(ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))], 3)
+            return round(nearest_rank(ordered, share), 3)
 
         return cls(
             n=len(ordered),

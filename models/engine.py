@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -131,10 +131,16 @@ class Engine:
     assets_dir: folder of MediaPipe's model files (None: the default cache); device: a torch device;
     threads: torch's intra-op threads (None: torch's default). One by default: the operations are small, and two OpenMP
     threads that wait for each other on a busy machine cost more than they save. People and garments may be read by several threads
-    while one draws.
+    while one draws. clock: makes what times the stages of a drawing.
     """
 
-    def __init__(self, assets_dir: Path | None = None, device: str = "cpu", threads: int | None = 1) -> None:
+    def __init__(
+        self,
+        assets_dir: Path | None = None,
+        device: str = "cpu",
+        threads: int | None = 1,
+        clock: Callable[[], StageClock] | None = None,
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._device = torch.device(device)
@@ -143,6 +149,7 @@ class Engine:
         self._observing = threading.Lock()
         self._topology = Topology.on(self._device)
         self._painter = _painter(self._device)
+        self._clock = clock or StageClock
         self._replayer = Replayer(self._topology) if self._device.type == "cuda" else None
         self._jpeg = DeviceJpeg.of(self._device)
         self._number = lru_cache(maxsize=NUMBERS_KEPT)(partial(_number, self._device))
@@ -306,7 +313,7 @@ class Engine:
 
     def _finish(self, batch: Sequence[Fitting[Person, Garment]]) -> tuple[Picture, BoolArray, FloatArray, Mapping[str, float]]:
         """Fittings of equal sizes and kinds drawn: `Finished`'s picture, edit mask and edges on the host, and the stages' times."""
-        clock = _Clock()
+        clock = self._clock()
         if self._replayer is None:
             drawn = self._draw(batch, clock)
             picture, edit, edges = on_host(drawn.picture, drawn.edit, drawn.edges)
@@ -320,7 +327,7 @@ class Engine:
     @torch.inference_mode()
     def explain(self, fitting: Fitting[Person, Garment]) -> Explanation:
         """Draws one fitting and tells where every pixel came from; of an outfit, the outermost garment's."""
-        drawn = self._draw([fitting], _Clock())
+        drawn = self._draw([fitting], self._clock())
         person, garment = fitting.person, fitting.garments[-1]
         height, width = person.size
         alpha = drawn.blend.alpha[0, 0].cpu().numpy()
@@ -468,9 +475,12 @@ def _verdicts(batch: Sequence[Fitting[Person, Garment]], edges: FloatArray) -> l
     ]
 
 
-class _Clock:
+class StageClock:
+    """Times the stages of one drawing: `with clock("drape"): ...`."""
+
     def __init__(self) -> None:
         self.timings_ms: dict[str, float] = {}
+        """By stage; what one stage takes in several pieces is added up."""
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
