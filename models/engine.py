@@ -230,7 +230,9 @@ class Engine:
             except GarmentError:
                 raise not_isolated from None
         garment = cut(reading, self._device)
-        return replace(garment, texture=torch.from_numpy(eight_bit(garment.texture.cpu().numpy())).to(self._device))
+        garment = replace(garment, texture=torch.from_numpy(eight_bit(garment.texture.cpu().numpy())).to(self._device))
+        self._prepare_garment(garment)
+        return garment
 
     def pack_person(self, person: Person) -> bytes:
         """What `unpack_person` makes an equal person of, in a few hundred kilobytes. Personal data."""
@@ -260,7 +262,13 @@ class Engine:
         garment = GARMENTS.unpack(_of_this_version(data), device=self._device)
         if not isinstance(garment, Garment):
             raise PackingError("The packed value is no garment.")
+        self._prepare_garment(garment)
         return garment
+
+    def _prepare_garment(self, garment: Garment) -> None:
+        """Packs its texture now: else the first try-on would have to."""
+        if self._painter is not None:
+            garment.packed_texture()
 
     def _worn_upper(self, picture: Picture) -> LabelMap | None:
         """Alpha of the upper garment that a person wears in a garment picture; None without one."""

@@ -60,6 +60,13 @@ def test_a_shirt_is_shown_on_the_person(engine: Engine, person: Person) -> None:
     assert set(result.timings_ms) == {"plate", "drape", "sample", "compose"}
 
 
+def test_a_garment_is_ready_once_it_is_read(engine: Engine) -> None:
+    """Nothing of reading is left to the first try-on."""
+    shirt = engine.read_garment(packshot("polo", SHIRT_SIZE).picture, Category.UPPER)
+    assert shirt.packed_textures
+    assert engine.unpack_garment(engine.pack_garment(shirt)).packed_textures
+
+
 def test_a_batch_gives_the_same_pixels_as_single_calls(engine: Engine, person: Person) -> None:
     shirts = [engine.read_garment(packshot(name, SHIRT_SIZE).picture, Category.UPPER) for name in ("print-tee", "breton")]
     fittings = [Fitting(person, (shirts[0],)), Fitting(person, (shirts[1],)), Fitting(person, (shirts[0],), Tuck.OUT)]
