@@ -1,7 +1,8 @@
 """Times the engine: the warm core and each of its stages, the readings before it, and a first try-on from file to file.
 
 The warm core starts with a read person and a read garment and ends with the finished uint8 picture on the host; none of the pairs was drawn
-before in the process. It is timed in turn with the floor (`yardsticks`), so that what else the machine does falls on both. See README.md.
+before in the process. It is timed in turn with the floor (`yardsticks`), so that what else the machine does falls on both. All sizes, one
+and two threads, batches of 1 to 64, warm and cold: some ten minutes. See README.md.
 
     python -m benchmarks.core [--quick] [--device cpu] [--json FILE]
 
@@ -12,16 +13,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
-import torch
 
-from benchmarks.measure import Machine, Spread, Stopwatch, peak_memory_mb, timed
+from benchmarks.measure import Machine, PeakMemory, Spread, Stopwatch, nearest_rank, timed
 from benchmarks.pairs import Pair, pairs, photos
 from benchmarks.yardsticks import NETWORK_SIZES, floor, network, phone_photo
 from models.engine import VERSION, Engine
@@ -29,13 +31,28 @@ from models.images import decode, encode
 from models.interface import Fitting
 from models.samples import packshot
 from models.types import Category
+from service.memory import give_back
 
 SIZE: Final = (768, 1024)
 OTHER_SIZES: Final = ((512, 683), (1152, 1536))
 """(width, height) px of photos and garments."""
 BATCHES: Final = (1, 2, 4, 8, 16, 32, 64)
 QUICK_BATCHES: Final = (1, 8)
+BATCHED_LEAST: Final = 8
+"""Pictures that are drawn at least to time a batch."""
 RESULTS: Final = Path(__file__).parent / "results"
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One stage of the warm core, by the clock."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, ms: Sequence[float]) -> Stage:
+        return cls(*(round(nearest_rank(ms, share), 3) for share in (0.5, 0.95, 0.99)))
 
 
 class Warm(msgspec.Struct, frozen=True):
@@ -45,8 +62,7 @@ class Warm(msgspec.Struct, frozen=True):
     height: int
     threads: int
     core: Spread
-    stages_ms: dict[str, float]
-    """Medians by the clock."""
+    stages: dict[str, Stage]
     floor: Spread
     ratio: float
     """Medians of processor time: the core's over the floor's."""
@@ -54,9 +70,27 @@ class Warm(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
+    """Try-ons drawn so many at a time."""
+
+    width: int
+    height: int
+    threads: int
     size: int
+    batch: Spread
+    """Of whole batches."""
     per_second: float
     ms_each: float
+    peak_memory_mb: float
+    """The most that the process held meanwhile, with all people and garments of the benchmark."""
+
+
+class Cold(msgspec.Struct, frozen=True):
+    """First try-ons, from file to file, the garment being known."""
+
+    width: int
+    height: int
+    threads: int
+    first: Spread
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -64,6 +98,8 @@ class Report(msgspec.Struct, frozen=True):
     machine: Machine
     warm: list[Warm]
     """The first one counts: one thread at 768 × 1024."""
+    colds: list[Cold]
+    """JPEGs of the sizes of `warm`."""
     batches: list[Batch]
     read_person: Spread
     read_garment: Spread
@@ -92,28 +128,33 @@ def warm(engine: Engine, size: tuple[int, int], threads: int, device: str, fresh
         height=size[1],
         threads=threads,
         core=spread,
-        stages_ms={stage: round(statistics.median(ms), 3) for stage, ms in stages.items()},
+        stages={stage: Stage.of(ms) for stage, ms in stages.items()},
         floor=below,
         ratio=round(spread.cpu_ms / below.cpu_ms, 2),
         per_second=round(1000 / statistics.mean(core.wall_ms), 2),
     )
 
 
-def batched(engine: Engine, fresh: list[Pair], sizes: tuple[int, ...], device: str) -> list[Batch]:
+def batched(
+    engine: Engine, size: tuple[int, int], threads: int, fresh: list[Pair], counts: tuple[int, ...], device: str, memory: PeakMemory
+) -> list[Batch]:
     """Throughput by how many are drawn at once. Batches hold each pair as often as they must."""
     found = []
-    for size in sizes:
-        fittings = [fresh[k % len(fresh)].fitting for k in range(max(size, 8))]
+    for count in counts:
+        fittings = [fresh[k % len(fresh)].fitting for k in range(max(count, BATCHED_LEAST))]
         watch = Stopwatch(device)
-        for begin in range(0, len(fittings), size):
-            watch(partial(engine.try_on, fittings[begin : begin + size]))
+        give_back()
+        memory.lap()
+        for begin in range(0, len(fittings), count):
+            watch(partial(engine.try_on, fittings[begin : begin + count]))
         total_ms = sum(watch.wall_ms)
-        found.append(Batch(size, round(1000 * len(fittings) / total_ms, 2), round(total_ms / len(fittings), 3)))
+        per_second, each = round(1000 * len(fittings) / total_ms, 2), round(total_ms / len(fittings), 3)
+        found.append(Batch(*size, threads, count, watch.spread(), per_second, each, memory.lap()))
     return found
 
 
-def cold(engine: Engine, repeats: int) -> Spread:
-    files = [phone_photo(picture) for _, picture in photos(SIZE)]
+def cold(engine: Engine, files: list[bytes], repeats: int) -> Spread:
+    """From files to files."""
     shirt = engine.read_garment(packshot("print-tee", SIZE).picture, Category.UPPER)
     watch = Stopwatch()
 
@@ -128,28 +169,33 @@ def cold(engine: Engine, repeats: int) -> Spread:
 
 
 def measure(device: str, quick: bool) -> Report:
-    begin = time.perf_counter()
+    begin, memory = time.perf_counter(), PeakMemory()
     engine = Engine(device=device)
     engine.warm_up()
     start_s = time.perf_counter() - begin
     machine = Machine.here(device)
-    fresh = pairs(engine, SIZE)
-    found = [warm(engine, SIZE, 1, device, fresh)]
-    by_batch = batched(engine, fresh, QUICK_BATCHES if quick else BATCHES, device)
     repeats = 4 if quick else 12
+    found: list[Warm] = []
+    by_batch: list[Batch] = []
+    colds: list[Cold] = []
+    for threads in (1,) if quick or device != "cpu" else (1, 2):
+        using = Engine(device=device, threads=threads)
+        for size in (SIZE,) if quick else (SIZE, *OTHER_SIZES):
+            fresh = pairs(using, size)
+            found.append(warm(using, size, threads, device, fresh))
+            by_batch += batched(using, size, threads, fresh, QUICK_BATCHES if quick else BATCHES, device, memory)
+            files = [encode(picture, "jpeg") for _, picture in photos(size)]
+            colds.append(Cold(*size, threads, cold(using, files, repeats)))
+            print(f"{size[0]}x{size[1]}, threads {threads}: {found[-1].core.p50_ms:.1f} ms", file=sys.stderr, flush=True)
+        using.close()
+    engine = Engine(device=device)
     photo, shirt = next(photos(SIZE))[1], packshot("polo", SIZE).picture
     people = timed(lambda: engine.read_person(photo), repeats, 1, device)
     garments = timed(lambda: engine.read_garment(shirt, Category.UPPER), repeats, 1, device)
-    first = cold(engine, repeats)
+    first = cold(engine, [phone_photo(picture) for _, picture in photos(SIZE)], repeats)
     networks = {f"{w}x{h}": timed(network((w, h), device), repeats, 1, device) for w, h in NETWORK_SIZES}
-    if not quick:
-        found += [warm(engine, size, 1, device, pairs(engine, size)) for size in OTHER_SIZES]
-        if device == "cpu":
-            torch.set_num_threads(2)
-            two = Engine(device=device, threads=2)
-            found.append(warm(two, SIZE, 2, device, pairs(two, SIZE)))
-            torch.set_num_threads(1)
-    return Report(VERSION, machine, found, by_batch, people, garments, first, networks, round(start_s, 2), peak_memory_mb())
+    memory.lap()
+    return Report(VERSION, machine, found, colds, by_batch, people, garments, first, networks, round(start_s, 2), memory.most_mb)
 
 
 def show(report: Report) -> None:
@@ -160,13 +206,19 @@ def show(report: Report) -> None:
     for one in report.warm:
         row(f"warm core {one.width}x{one.height}, threads {one.threads}", one.core)
         row(f"  floor ({one.ratio:.1f} times)", one.floor)
-        print("  " + ", ".join(f"{stage} {ms:.1f}" for stage, ms in one.stages_ms.items()))
+        for stage, ms in one.stages.items():
+            print(f"    {stage:30}{ms.p50_ms:9.1f}{ms.p95_ms:9.1f}{ms.p99_ms:9.1f}")
+    for of in report.colds:
+        row(f"cold {of.width}x{of.height}, threads {of.threads}", of.first)
     row("read a person", report.read_person)
     row("read a garment", report.read_garment)
     row("cold: 12-megapixel JPEG to JPEG", report.cold)
     for size, spread in report.networks.items():
         row(f"lraspp_mobilenet_v3_large {size}", spread)
-    print("batches: " + ", ".join(f"{b.size}: {b.per_second:.1f}/s" for b in report.batches))
+    for b in report.batches:
+        print(
+            f"batch {b.size:3} of {b.width}x{b.height}, threads {b.threads}: {b.per_second:7.1f}/s, peak memory {b.peak_memory_mb:,.0f} MB"
+        )
     print(f"first picture after {report.start_s:.1f} s; peak memory {report.peak_memory_mb:.0f} MB; load {report.machine.load}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import resource
@@ -128,5 +129,32 @@ def timed(call: Callable[[], object], repeats: int, warm_up: int = 2, device: st
 
 
 def peak_memory_mb() -> float:
-    """The most that this process ever held."""
+    """The most that this process ever held, or held since `PeakMemory` looked last."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 1)
+
+
+def resident_mb(process: int | str = "self") -> float:
+    """What a process holds now; Linux only."""
+    return round(int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize() / 1e6, 1)
+
+
+class PeakMemory:
+    """The most that a process holds at a time, in parts: from one `lap` to the next.
+
+    Linux forgets the peak when asked; where it cannot be asked, every lap gives the most of all that *this* process ever held.
+    """
+
+    def __init__(self, process: int | str = "self") -> None:
+        self.most_mb = 0.0
+        self._facts = Path(f"/proc/{process}")
+        self.lap()
+
+    def lap(self) -> float:
+        """MB since the lap before."""
+        peak = peak_memory_mb()
+        with contextlib.suppress(OSError):
+            status = (self._facts / "status").read_text()
+            peak = round(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6, 1)
+            (self._facts / "clear_refs").write_text("5")
+        self.most_mb = max(self.most_mb, peak)
+        return peak

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from models.engine import Engine, Person
 from models.interface import Fitting
 from models.samples import packshot, sample_people
 from models.samples.packshots import packshot_names
+from models.samples.studio import Packshot
 from models.types import Category, Picture
 
 STANDING = ("woman", "man")
@@ -41,12 +43,18 @@ def photos(size: tuple[int, int]) -> Iterator[tuple[str, Picture]]:
             yield f"{sample.name} mirrored", np.ascontiguousarray(picture[:, ::-1])
 
 
+@cache
+def _shot(name: str, size: tuple[int, int]) -> Packshot:
+    """Drawing one takes a second; reading it is each engine's own."""
+    return packshot(name, size)
+
+
 def pairs(engine: Engine, size: tuple[int, int]) -> list[Pair]:
     """All photos of `size` (width, height) in all garments of the wardrobe but those that warmed up; each photo in turn."""
     people = [(name, engine.read_person(picture)) for name, picture in photos(size)]
     clothes = []
     for name in packshot_names():
-        shot = packshot(name, size)
+        shot = _shot(name, size)
         clothes.append((name, engine.read_garment(shot.picture, shot.category)))
         if shot.category is Category.DRESS:
             clothes.append(("warm-up dress", engine.read_garment(np.ascontiguousarray(shot.picture[:, ::-1]), shot.category)))
