@@ -140,6 +140,40 @@ def test_an_erased_photo_is_in_no_process_any_more(redis_url: str) -> None:
             time.sleep(1)
 
 
+def test_two_processes_are_one_service(redis_url: str, tmp_path: Path) -> None:
+    """As behind a balancer without any memory: what begins at one goes on at the other, and ends at both."""
+    shared = {"REDIS_URL": redis_url, "DATA_DIR": str(tmp_path)}
+    with (
+        running(**shared) as (here, first),
+        running(**shared) as (there, _),
+        httpx.Client(base_url=here, timeout=30) as one,
+        httpx.Client(base_url=there, timeout=30) as two,
+    ):
+        garment_id = one.post("/v1/garments", files={"picture": ("shirt", some(1))}, data={"name": "Shirt"}).json()["id"]
+        photo_id = keep(one, some(2)).json()["id"]
+        order = {"photo_id": photo_id, "garment_ids": [garment_id]}
+        made = two.post("/v1/try-ons", json=order)
+        assert made.status_code == 200, made.text
+        again = one.post("/v1/try-ons", json=order)
+        assert again.content == made.content
+        assert "hit" in again.headers["cache-status"]
+        result = made.headers["content-location"]
+        assert one.get(result).content == made.content
+        later = one.post("/v1/try-ons", json=order | {"format": "png"}, headers={"Prefer": "respond-async"})
+        deadline = time.monotonic() + 20
+        while (job := two.get(later.headers["location"]).json())["status"] != "completed":
+            assert time.monotonic() < deadline, job
+            time.sleep(0.05)
+        assert two.delete(f"/v1/photos/{photo_id}").status_code == 200
+        assert one.post("/v1/try-ons", json=order).status_code == 404
+        assert one.get(f"/v1/photos/{photo_id}").status_code == 404
+        assert {client.get(result).status_code for client in (one, two)} == {404}
+        orphan = keep(one, some(3)).json()["id"]
+        first.kill()
+        first.wait()
+        assert two.post("/v1/try-ons", json=order | {"photo_id": orphan}).status_code == 200, "what a dead one kept is still there"
+
+
 def test_the_job_of_a_killed_process_is_not_waited_for_for_ever(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another replica tells that it was lost, and takes it when it is asked again."""
     monkeypatch.setattr("service.jobs.LOST_S", 1.0)
