@@ -6,7 +6,7 @@ SHELL := /bin/bash
 HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN := .venv/bin
-PYTHON_FILES := models service tests scripts $(if $(wildcard benchmarks/*.py),benchmarks)
+PYTHON_FILES := models service tests scripts deploy $(if $(wildcard benchmarks/*.py),benchmarks)
 
 export TORCH PYTHON
 
