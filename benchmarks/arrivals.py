@@ -86,6 +86,8 @@ class Client:
 
     async def post(self, sent: bytes) -> tuple[int, str]:
         """The status and the header Cache-Status, once all of the answer has come. Raises OSError, EOFError, TimeoutError."""
+        while self._idle and self._idle[-1][0].at_eof():  # closed by the server, which waits for the next request for some seconds only
+            self._idle.pop()[1].close()
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(sent)
