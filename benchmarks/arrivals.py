@@ -51,6 +51,8 @@ class Answer:
     status: int
     """0: none came."""
     cache_status: str
+    device_s: float
+    """Of it, by the service's own clock, the drawing; 0 where nothing was drawn."""
     late_s: float
     """Until it was sent."""
     took_s: float
@@ -84,8 +86,8 @@ class Client:
         self._port = port
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def post(self, sent: bytes) -> tuple[int, str]:
-        """The status and the header Cache-Status, once all of the answer has come. Raises OSError, EOFError, TimeoutError."""
+    async def post(self, sent: bytes) -> tuple[int, dict[str, str]]:
+        """The status and the headers, once all of the answer has come. Raises OSError, EOFError, TimeoutError."""
         while self._idle and self._idle[-1][0].at_eof():  # closed by the server, which waits for the next request for some seconds only
             self._idle.pop()[1].close()
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
@@ -101,7 +103,7 @@ class Client:
             writer.close()
         else:
             self._idle.append((reader, writer))
-        return status, fields.get("cache-status", "")
+        return status, fields
 
     def close(self) -> None:
         for _, writer in self._idle:
@@ -115,6 +117,12 @@ def _head(head: bytes) -> tuple[int, dict[str, str]]:
     return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in fields}
 
 
+def _drawing_s(server_timing: str) -> float:
+    """Of the header Server-Timing."""
+    durations = (part.strip().partition(";dur=") for part in server_timing.split(","))
+    return next((float(ms) / 1000 for name, _, ms in durations if name == "try_on"), 0.0)
+
+
 async def arrive(clients: Sequence[Client], sent: Callable[[int], bytes], due_s: Sequence[float]) -> list[Answer]:
     """Sends request number k at `due_s[k]` to the clients in turn; ends when all are answered."""
     room = asyncio.Semaphore(MOST_IN_FLIGHT)
@@ -125,10 +133,11 @@ async def arrive(clients: Sequence[Client], sent: Callable[[int], bytes], due_s:
         async with room:
             late_s = time.perf_counter() - at
             try:
-                status, cache_status = await clients[k % len(clients)].post(sent(k))
+                status, fields = await clients[k % len(clients)].post(sent(k))
             except (OSError, EOFError, TimeoutError):
-                status, cache_status = 0, ""
-        return Answer(status, cache_status, late_s, time.perf_counter() - at)
+                status, fields = 0, {}
+        took_s = time.perf_counter() - at
+        return Answer(status, fields.get("cache-status", ""), _drawing_s(fields.get("server-timing", "")), late_s, took_s)
 
     tasks = []
     for k, due in enumerate(due_s):

@@ -33,7 +33,7 @@ import httpx
 import msgspec
 import numpy as np
 
-from benchmarks.arrivals import Client, Latencies, alone, arrive, due_times, message
+from benchmarks.arrivals import Answer, Client, Latencies, alone, arrive, due_times, message
 from benchmarks.core import SIZE
 from benchmarks.measure import Machine
 from benchmarks.pairs import WARM_UP, photos
@@ -105,6 +105,8 @@ class Kind(msgspec.Struct, frozen=True):
     alone: Latencies
     alone_ms: list[float]
     """Each of them, for `capacity`."""
+    alone_device_ms: list[float]
+    """Of each the drawing, which a process does one after the other; the rest goes on beside."""
     alone_cpu_ms: float | None
     steps: list[Step]
     """By rate."""
@@ -268,8 +270,8 @@ class Range:
         spent = [replica.cpu_s() for replica in self.replicas]
         return None if None in spent else sum(s for s in spent if s is not None)
 
-    async def alone(self) -> tuple[list[float], float | None]:
-        """Milliseconds of each, and the server's processor time for one."""
+    async def alone(self) -> tuple[list[Answer], float | None]:
+        """The answers one after the other, and the server's processor time for one, ms."""
         count = self.effort.alone[self.kind]
         client = Client(self.replicas[0].port)
         before = self._cpu_s()
@@ -279,7 +281,7 @@ class Range:
         unlike = [a for a in answers if a.status != 200 or CACHE_STATUS[self.kind] not in a.cache_status]
         if unlike:
             raise RuntimeError(f"An order of the kind {self.kind} was answered {unlike[0].status}, {unlike[0].cache_status!r}.")
-        return [round(1000 * a.took_s, 3) for a in answers], _each_ms(before, after, count)
+        return answers, _each_ms(before, after, count)
 
     async def step(self, rate: float) -> Step:
         count = max(self.effort.least[self.kind], round(rate * self.effort.seconds))
@@ -314,12 +316,14 @@ class Range:
 
 async def measure_kind(course: Range, refinements: int) -> Kind:
     await course.alone()  # warms up
-    alone_ms, alone_cpu_ms = await course.alone()
+    answers, alone_cpu_ms = await course.alone()
+    alone_ms = [round(1000 * answer.took_s, 3) for answer in answers]
     steps = await search(course, FIRST_SHARE * 1000 / Latencies.of(alone_ms).p50_ms, refinements)
     return Kind(
         bound_ms=BOUNDS_MS[course.kind],
         alone=Latencies.of(alone_ms),
         alone_ms=alone_ms,
+        alone_device_ms=[round(1000 * answer.device_s, 3) for answer in answers],
         alone_cpu_ms=alone_cpu_ms,
         steps=sorted(steps, key=lambda step: step.rate),
         sustained_per_s=max((step.rate for step in steps if step.held), default=None),
