@@ -105,9 +105,10 @@ class Client:
             self._idle.append((reader, writer))
         return status, fields
 
-    def close(self) -> None:
+    async def close(self) -> None:
         for _, writer in self._idle:
             writer.close()
+        await asyncio.gather(*(writer.wait_closed() for _, writer in self._idle), return_exceptions=True)
         self._idle.clear()
 
 

@@ -277,7 +277,7 @@ class Range:
         before = self._cpu_s()
         answers = await alone(client, self._next(count), count)
         after = self._cpu_s()
-        client.close()
+        await client.close()
         unlike = [a for a in answers if a.status != 200 or CACHE_STATUS[self.kind] not in a.cache_status]
         if unlike:
             raise RuntimeError(f"An order of the kind {self.kind} was answered {unlike[0].status}, {unlike[0].cache_status!r}.")
@@ -290,7 +290,7 @@ class Range:
         answers = await arrive(clients, self._next(count), due_times(rate, count, seed=self.sent, even=self.even))
         seconds, after = time.perf_counter() - begin, self._cpu_s()
         for client in clients:
-            client.close()
+            await client.close()
         right = [a for a in answers if a.status == 200 and CACHE_STATUS[self.kind] in a.cache_status]
         refusals = sum(a.status == 503 for a in answers)
         answered = Latencies.of([1000 * a.took_s for a in right])
@@ -391,7 +391,7 @@ def _in_turn(orders: Sequence[bytes]) -> Callable[[int], bytes]:
 async def _make(replica: Replica, sent: bytes) -> None:
     client = Client(replica.port)
     await client.post(sent)
-    client.close()
+    await client.close()
 
 
 def plot(report: Report, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes the README's table of latencies from `benchmarks/results/core.json`, between its two marks.
+"""Writes the README's tables from `benchmarks/results`, each between its two marks.
 
     python -m benchmarks.tables [--check]
 
@@ -8,15 +8,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from benchmarks import service_load
 from benchmarks.core import RESULTS, Report
 
 README: Final = Path(__file__).parents[1] / "README.md"
-BEGIN, END = "<!-- core: written by `python -m benchmarks.tables` -->\n", "<!-- /core -->\n"
+BEGIN, END = "<!-- {name}: written by `python -m benchmarks.tables` -->\n", "<!-- /{name} -->\n"
+KINDS: Final = {
+    "warm": "warm: photo and garment by their ids, drawn anew",
+    "cached": "cached: the same, of which the result is kept",
+    "cold": "cold: a 12-megapixel JPEG that was never seen",
+}
 
 
 def table(report: Report) -> str:
@@ -45,12 +52,49 @@ def table(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
+def http_table(report: service_load.Report) -> str:
+    machine, kinds = report.machine, report.kinds.items()
+    process = "Poisson process" if report.arrivals == "poisson" else "steady stream"
+    about = (
+        f"Over HTTP, JPEG out; orders arrive as a {process} that waits for nobody. "
+        f"{'One process' if report.replicas == 1 else f'{report.replicas} processes'} on {machine.processor}, {machine.cores} cores, "
+        f"which the sender shares, load {machine.load:g}, {machine.device}; engine {report.engine}:"
+    )
+    lines = [
+        about,
+        "",
+        "| ms from when an order is due | alone p50 | alone p95 | rate sustained | at a p95 of | p50 at that rate | p99 |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, kind in kinds:
+        start = f"| {KINDS[name]} | {kind.alone.p50_ms:,.1f} | {kind.alone.p95_ms:,.1f} |"
+        held = next((step for step in kind.steps if step.rate == kind.sustained_per_s), None)
+        if held is None:
+            lines.append(f"{start} none | {kind.bound_ms:g} | | |")
+        else:
+            lines.append(f"{start} {held.rate:,.1f}/s | {kind.bound_ms:g} | {held.answered.p50_ms:,.1f} | {held.answered.p99_ms:,.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _core() -> str:
+    return table(msgspec.json.decode((RESULTS / "core.json").read_bytes(), type=Report))
+
+
+def _http() -> str:
+    return http_table(msgspec.json.decode((RESULTS / "http.json").read_bytes(), type=service_load.Report))
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {"core": _core, "http": _http}
+"""By the name in their marks."""
+
+
 def main() -> int:
-    report = msgspec.json.decode((RESULTS / "core.json").read_bytes(), type=Report)
-    text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    written = before + BEGIN + table(report) + END + after
+    text = written = README.read_text()
+    for name, make in TABLES.items():
+        begin, end = BEGIN.format(name=name), END.format(name=name)
+        before, _, rest = written.partition(begin)
+        _, _, after = rest.partition(end)
+        written = before + begin + make() + end + after
     if "--check" in sys.argv[1:]:
         return int(written != text)
     README.write_text(written)
