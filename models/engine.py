@@ -129,8 +129,9 @@ class Engine:
     """Reads people and garments and draws try-ons; see `models.interface.EngineProtocol`.
 
     assets_dir: folder of MediaPipe's model files (None: the default cache); device: a torch device;
-    threads: torch's intra-op threads (None: torch's default). One by default: the operations are small, and two OpenMP
-    threads that wait for each other on a busy machine cost more than they save. People and garments may be read by several threads
+    threads: those that draw a picture side by side (None: as many as torch would take). One by default: a service has other
+    pictures to encode and read meanwhile. Torch itself keeps to one: the operations are small, and two OpenMP threads that wait for
+    each other on a busy machine cost more than they save. People and garments may be read by several threads
     while one draws. clock: makes what times the stages of a drawing.
     """
 
@@ -142,13 +143,13 @@ class Engine:
         clock: Callable[[], StageClock] | None = None,
     ) -> None:
         if threads is not None:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(1)
         self._device = torch.device(device)
         self._assets_dir = assets_dir
         self._observer: Observer | None = None
         self._observing = threading.Lock()
         self._topology = Topology.on(self._device)
-        self._painter = _painter(self._device)
+        self._painter = _painter(self._device, threads or torch.get_num_threads())
         self._clock = clock or StageClock
         self._replayer = Replayer(self._topology) if self._device.type == "cuda" else None
         self._jpeg = DeviceJpeg.of(self._device)
@@ -167,10 +168,12 @@ class Engine:
         return self._jpeg
 
     def close(self) -> None:
-        """Frees the networks that see people."""
+        """Frees the networks that see people, and threads."""
         if self._observer is not None:
             self._observer.close()
             self._observer = None
+        if self._painter is not None:
+            self._painter.close()
 
     def warm_up(self) -> None:
         """Loads MediaPipe's graphs and draws one sample, so that the first request is not slow."""
@@ -430,13 +433,13 @@ class Engine:
         return np.asarray(place_, np.float32)
 
 
-def _painter(device: torch.device) -> Painter | None:
+def _painter(device: torch.device, threads: int) -> Painter | None:
     """What draws by compiled code on `device`; None where torch does it."""
     if device.type != "cpu":
         return None
     from models.kernels.draw import Painter
 
-    return Painter()
+    return Painter(threads)
 
 
 def _number(device: torch.device, value: float) -> torch.Tensor:

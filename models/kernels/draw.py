@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ from models.types import BoolArray, FloatArray, IntArray, Picture
 
 Clock = Callable[[str], AbstractContextManager[None]]
 """Times a stage."""
+Found = TypeVar("Found")
 KEPT_MB = 96
 """Memory for planes that is kept from one picture to the next, at most: fresh pages cost as much as the work on them."""
 
@@ -128,15 +130,25 @@ class _Box:
 class Painter:
     """Draws one garment at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
+        """threads: that many bands are worked on at a time."""
         self._drawing = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+        self._parts = threads
         self._memory: FloatArray = np.zeros(0, np.float32)
+
+    def close(self) -> None:
+        """Ends its threads."""
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
 
     def warm_up(self) -> None:
         """Compiles or loads what not every picture needs."""
         box = (passes.BAND, passes.BAND)
-        work, gaps = self._planes(passes.WORK_COUNT + 1, box)
-        passes.close_gaps(np.zeros((*box, 3), np.uint8), gaps, work, np.zeros((1, 2), np.int64), 0, 0)
+        with self._drawing:
+            work, gaps = self._planes(passes.WORK_COUNT + 1, box)
+            passes.close_gaps(np.zeros((*box, 3), np.uint8), gaps, work, np.zeros((1, 2), np.int64), 0, 0)
 
     def draw(self, scene: PackedScene, cloth: Cloth, torso: Mesh | None, strips: Mesh, fit: Fit, unit_px: float, clock: Clock) -> Blend:
         """The garment of `cloth` over `scene`; clock: told the stages."""
@@ -159,25 +171,40 @@ class Painter:
         if box is None:
             return _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited.copy())
         spans, top, left = box.spans, box.top, box.left
+        parts = _parts(spans, self._parts)
         work, gaps = self._planes(passes.WORK_COUNT + 1, box.size)
         with clock("sample"):
-            onto = (passes.TORSO_ALPHA, passes.BACK_ALPHA, passes.ACROSS, passes.TORSO)
             scale, texture = np.float32(cloth.scale), cloth.texture
-            passes.sample(work, *onto, front.ids, front.maps, texture.torso, texture.back, scale, step, spans, top, left)
-            onto = (passes.SLEEVE_ALPHA, -1, passes.OVER, passes.SLEEVES)
-            passes.sample(work, *onto, sides.ids, sides.maps, texture.strips, texture.back, scale, step, spans, top, left)
+
+            def sample(part: int) -> None:
+                onto = (passes.TORSO_ALPHA, passes.BACK_ALPHA, passes.ACROSS, passes.TORSO)
+                passes.sample(work, *onto, front.ids, front.maps, texture.torso, texture.back, scale, step, parts[part], top, left)
+                onto = (passes.SLEEVE_ALPHA, -1, passes.OVER, passes.SLEEVES)
+                passes.sample(work, *onto, sides.ids, sides.maps, texture.strips, texture.back, scale, step, parts[part], top, left)
+
+            self._each(sample)
         with clock("compose"):
             look = _look(scene, fit, unit_px)
             planes = (scene.masks, scene.places)
-            eighths = np.zeros((passes.EIGHTHS_COUNT, *_cells(box.size, 8)), np.float32)
+            # shadows that fall down reach the next part
+            sums = np.zeros((len(parts), passes.EIGHTHS_COUNT, *_cells(box.size, 8)), np.float32)
             quarters = np.zeros((passes.QUARTERS_COUNT, *_cells(box.size, 4)), np.float32)
             over = np.zeros((2, *_cells(box.size, trim.STEP)), np.float32)
-            passes.prepare(work, eighths, over[0], over[1], *planes, scene.flags, sides.ids, step, blend.SEAM_PX, look, spans, top, left)
+            flags, seam = scene.flags, blend.SEAM_PX
+
+            def prepare(part: int) -> None:
+                passes.prepare(work, sums[part], over[0], over[1], *planes, flags, sides.ids, step, seam, look, parts[part], top, left)
+
+            self._each(prepare)
             for pieces, there in zip(over, (torso is not None, fit.stripped and not fit.lower), strict=True):
                 if there:
                     wide_only(pieces, max(1, round(blend.TRIM * unit_px / trim.STEP)))
-            passes.cut_out(work, eighths, quarters, over[0], over[1], *planes, drop, look, spans, top, left)
-            eighths /= _counts(box.size, 8)
+
+            def cut_out(part: int) -> None:
+                passes.cut_out(work, sums[part], quarters, over[0], over[1], *planes, drop, look, parts[part], top, left)
+
+            self._each(cut_out)
+            eighths = sums.sum(0) / _counts(box.size, 8)
             quarters /= _counts(box.size, 4)
             for index, radius in radii.items():
                 box_mean(eighths[index], radius, 3)
@@ -188,10 +215,22 @@ class Painter:
             drawn = _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited.copy())
             flat = (height, 3 * width)
             onto_photo = (drawn.picture.reshape(flat), drawn.edit, drawn.alpha, gaps)
-            reduced_planes = (eighths, between, shut, share)
-            if passes.compose(*onto_photo, work, *reduced_planes, scene.plate.reshape(flat), *planes, scene.flags, look, spans, top, left):
+            small, plate = (eighths, between, shut, share), scene.plate.reshape(flat)
+
+            def compose(part: int) -> int:
+                return passes.compose(*onto_photo, work, *small, plate, *planes, flags, look, parts[part], top, left)
+
+            if any(self._each(compose)):
                 passes.close_gaps(drawn.picture, gaps, work, spans, top, left)
         return drawn
+
+    def _each(self, call: Callable[[int], Found]) -> list[Found]:
+        """What `call` returns for each part; side by side where there are threads, as compiled code needs no interpreter."""
+        if self._parts == 1:
+            return [call(0)]
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._parts, "painter")
+        return list(self._threads.map(call, range(self._parts)))
 
     def _planes(self, count: int, box: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """count - 1 planes of `box` (h, w) and one more, with anything finite in them."""
@@ -202,6 +241,13 @@ class Painter:
             self._memory = memory if memory.nbytes <= KEPT_MB << 20 else np.zeros(0, np.float32)
         planes = memory[:needed].reshape(count, *box)
         return planes[:-1], planes[-1]
+
+
+def _parts(spans: IntArray, count: int) -> list[IntArray]:
+    """`spans` (bands, 2) in `count` parts of about the same work, each without the other parts' bands."""
+    done = np.cumsum(spans[:, 1] - spans[:, 0])
+    of_band = np.minimum(count * done // (done[-1] + 1), count - 1)
+    return [np.where((of_band == part)[:, None], spans, 0) for part in range(count)]
 
 
 def _rasterised(mesh: Mesh | None, rows: IntArray, size: tuple[int, int], step: int) -> _Layer:

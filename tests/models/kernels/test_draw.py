@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 
 from models.drape.cut import Garment
 from models.engine import Engine, Person
@@ -97,3 +98,14 @@ def test_a_picture_does_not_depend_on_its_company(studio: Studio) -> None:
     alone = [studio.compiled(True).try_on([fitting])[0].picture for fitting in fittings]
     together = studio.compiled(True).try_on(fittings[::-1])[::-1]
     assert all((a == b.picture).all() for a, b in zip(alone, together, strict=True))
+
+
+def test_threads_draw_the_same(studio: Studio) -> None:
+    two = Engine(threads=2)
+    torch.set_num_threads(1)
+    for case in ("dress", "trousers"):
+        fitting = studio.fitting(case)
+        away = np.abs(studio.compiled(True).try_on([fitting])[0].picture.astype(np.int16) - two.try_on([fitting])[0].picture)
+        assert away.max() <= 1
+        assert away.mean() < 1e-4
+    two.close()
