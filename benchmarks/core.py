@@ -23,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from benchmarks import gpu
 from benchmarks.measure import Machine, PeakMemory, Spread, Stopwatch, nearest_rank, timed
 from benchmarks.pairs import Pair, pairs, photos
 from benchmarks.yardsticks import NETWORK_SIZES, floor, network, phone_photo
@@ -110,6 +111,8 @@ class Report(msgspec.Struct, frozen=True):
     start_s: float
     """Until the first picture: loading, compiling or finding what was compiled."""
     peak_memory_mb: float
+    gpu: gpu.Gpu | None = None
+    """On a GPU, its own budget."""
 
 
 def warm(engine: Engine, size: tuple[int, int], threads: int, device: str, fresh: list[Pair]) -> Warm:
@@ -195,7 +198,8 @@ def measure(device: str, quick: bool) -> Report:
     first = cold(engine, [phone_photo(picture) for _, picture in photos(SIZE)], repeats)
     networks = {f"{w}x{h}": timed(network((w, h), device), repeats, 1, device) for w, h in NETWORK_SIZES}
     memory.lap()
-    return Report(VERSION, machine, found, colds, by_batch, people, garments, first, networks, round(start_s, 2), memory.most_mb)
+    own = gpu.measure(engine, quick) if device.startswith("cuda") else None
+    return Report(VERSION, machine, found, colds, by_batch, people, garments, first, networks, round(start_s, 2), memory.most_mb, own)
 
 
 def show(report: Report) -> None:
@@ -219,6 +223,8 @@ def show(report: Report) -> None:
         print(
             f"batch {b.size:3} of {b.width}x{b.height}, threads {b.threads}: {b.per_second:7.1f}/s, peak memory {b.peak_memory_mb:,.0f} MB"
         )
+    if report.gpu is not None:
+        gpu.show(report.gpu)
     print(f"first picture after {report.start_s:.1f} s; peak memory {report.peak_memory_mb:.0f} MB; load {report.machine.load}")
 
 

@@ -39,7 +39,7 @@ class DeviceJpeg:
         try:
             codec = cls(device)
             codec._try_out()
-        except (ImportError, RuntimeError, AttributeError, ValueError) as error:
+        except (ImportError, RuntimeError, AssertionError, AttributeError, ValueError) as error:  # the third: torch without CUDA
             _log.warning("JPEG files are read and written by the CPU: %s", error)
             return None
         return codec

@@ -167,6 +167,11 @@ class Engine:
     def jpeg(self) -> DeviceJpeg | None:
         return self._jpeg
 
+    @property
+    def recorded(self) -> tuple[int, int]:
+        """Sets of shapes that are drawn by replaying a CUDA graph, and those that could not be recorded; on a CPU there are none."""
+        return (0, 0) if self._replayer is None else self._replayer.counts
+
     def close(self) -> None:
         """Frees the networks that see people, and threads."""
         if self._observer is not None:
@@ -296,7 +301,7 @@ class Engine:
             if self._observer is None:
                 self._observer = Observer.on(self._device, self._assets_dir)
             seen = self._observer.observe(picture)
-        return seen, parse_person(picture, seen.pose, seen.pose_mask, seen.selfie_mask, seen.classes)
+        return seen, parse_person(picture, seen.pose, seen.pose_mask, seen.selfie_mask, seen.classes, self._device)
 
     @torch.inference_mode()
     def try_on(self, batch: Sequence[Fitting[Person, Garment]]) -> list[TryOn]:
@@ -305,7 +310,7 @@ class Engine:
         On a GPU fittings of equal sizes and kinds are drawn together. Raises CategoryNotSupported for what cannot be worn together.
         """
         results: dict[int, TryOn] = {}
-        groups = _alike(batch)
+        groups = alike(batch)
         if self._painter is not None:
             groups = [[i] for i in range(len(batch))]  # together they would only leave the caches
         for members in groups:
@@ -528,7 +533,7 @@ def _check_outfit(garments: Sequence[Garment]) -> None:
         raise CategoryNotSupported(f"An outfit may have {OUTFIT_MOST} garments at most.")
 
 
-def _alike(batch: Sequence[Fitting[Person, Garment]]) -> list[list[int]]:
+def alike(batch: Sequence[Fitting[Person, Garment]]) -> list[list[int]]:
     """Indices of the fittings that can be drawn together: equal sizes, and garments of the same kinds in the same order."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for i, fitting in enumerate(batch):

@@ -85,6 +85,11 @@ class Replayer:
         picture, edit, edges = outputs
         return picture[: len(fittings)], edit[: len(fittings)], edges[: len(fittings)]
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Sets of shapes that are recorded, and that could not be."""
+        return len(self._recordings), len(self._refused)
+
     def _core(self, fittings: Sequence[Fittings], unit_px: float) -> Core:
         return Core(fittings[0], self._topology, unit_px)
 

@@ -67,24 +67,30 @@ class Parsed:
 
 
 def parse_person(
-    photo: Picture, pose: Pose, pose_mask: FloatArray, selfie_mask: FloatArray, classes: ClassMaps | None = None
+    photo: Picture,
+    pose: Pose,
+    pose_mask: FloatArray,
+    selfie_mask: FloatArray,
+    classes: ClassMaps | None = None,
+    device: torch.device | None = None,
 ) -> PersonParse:
     """Parses one person.
 
     `photo` (H, W, 3); `pose` in its pixels, landmarks may lie outside; `pose_mask` and `selfie_mask` (H, W) 0..1; `classes` what
-    a six-class segmenter says, if there is one. Never raises for a body that is cut off: classes without evidence stay empty. The
-    same input gives the same parse.
+    a six-class segmenter says, if there is one; `device` that reads, None for the CPU. Never raises for a body that is cut off: classes
+    without evidence stay empty. The same input gives the same parse.
     """
     frame = choose_frame(pose, pose_mask, selfie_mask)
     with torch.inference_mode():
-        rgb = torch.from_numpy(picture_in_frame(photo, frame))[None]
-        masks = np.stack((mask_in_frame(pose_mask, frame), mask_in_frame(selfie_mask, frame)))
-        landmarks = torch.from_numpy(landmarks_in_frame(pose, frame))[None]
-        visibility = torch.from_numpy(np.nan_to_num(pose.visibility).astype(np.float32))[None]
-        maps = None if classes is None else torch.from_numpy(classes_in_frame(classes, frame))[None]
-        parsed = parse_frames(rgb, torch.from_numpy(masks)[None], landmarks, visibility, maps)
+        rgb = torch.from_numpy(picture_in_frame(photo, frame))[None].to(device)
+        both = np.stack((mask_in_frame(pose_mask, frame), mask_in_frame(selfie_mask, frame)))
+        masks = torch.from_numpy(both)[None].to(device)
+        landmarks = torch.from_numpy(landmarks_in_frame(pose, frame))[None].to(device)
+        visibility = torch.from_numpy(np.nan_to_num(pose.visibility).astype(np.float32))[None].to(device)
+        maps = None if classes is None else torch.from_numpy(classes_in_frame(classes, frame))[None].to(device)
+        parsed = parse_frames(rgb, masks, landmarks, visibility, maps)
         probabilities, labels = to_photo(parsed.probabilities[0], parsed.lines[0], photo, frame)
-    drawn, told = probabilities.numpy(), without_specks(labels.numpy())
+    drawn, told = probabilities.cpu().numpy(), without_specks(labels.cpu().numpy())
     touch_up(drawn, told, photo, (pose_mask, selfie_mask), pose, frame)
     return PersonParse(
         probabilities=drawn,
