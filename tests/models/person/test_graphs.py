@@ -23,8 +23,9 @@ from models.types import Picture
 SEEN_PX, GUESSED_PX = 0.05, 0.5
 """Most by which a landmark may differ: one that is seen, and one that is not. A hand outside the picture is a guess, and moves by a
 pixel when the crop moves by two thousandths of one: then the last bit of the detector's sums decides, which no two runtimes share."""
-MASK_MOST, NEARLY_ALL = 1e-3, 0.998
-"""Most by which a mask may differ; of the wearer's, by as many pixels, because it is put back in steps of a 32nd of a pixel."""
+MASK_MOST, EDGE_MOST = 1e-3, 0.15
+"""Most by which a mask may differ, and the wearer's on average; at its edge that one may by the second, because it is put back in steps
+of a 32nd of a pixel, and which of two steps it is hangs on the last bit too."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,9 @@ def test_people_are_where_mediapipe_sees_them(
         assert seen_px < SEEN_PX
         assert inside_px < GUESSED_PX
         assert np.abs(expected[0].landmarks[:, 3] - found[0].landmarks[:, 3]).max() < 0.01
-        assert (np.abs(expected[0].mask - found[0].mask) < MASK_MOST).mean() > NEARLY_ALL
+        off = np.abs(expected[0].mask - found[0].mask)
+        assert off.mean() < MASK_MOST
+        assert off.max() < EDGE_MOST
 
 
 def test_silhouettes_are_mediapipes(photos: list[Picture], torch_networks: TorchNetworks, mediapipe_networks: MediaPipeNetworks) -> None:
