@@ -36,6 +36,8 @@ ARRIVALS: Final = 60_000
 QUICK_ARRIVALS: Final = 8_000
 RUN_IN: Final = 0.2
 """Of the arrivals, at the begin, when the queues were still empty: they do not count."""
+BUSY_MOST: Final = 0.9
+"""No fleet is planned fuller: thousands of replicas would do with less to spare, until one is lost or the rate is not what was thought."""
 VCPU_HOUR_USD: Final = 0.0425
 """EC2 c5.2xlarge on demand, US East: 0.34 for 8 vCPUs (docs.aws.amazon.com, Auto Scaling user guide, on spot prices per unit hour)."""
 GPU_HOUR_USD: Final = 5.408
@@ -127,7 +129,7 @@ def p95_ms(way: Way, rate: float, replicas: int, count: int, seed: int = 0) -> f
 
 
 def replicas_for(way: Way, rate: float, floor: int, count: int) -> int | None:
-    """The fewest replicas that hold the bound at `rate` a second; `floor`: fewer cannot even do the work. None: no number does."""
+    """The fewest replicas that hold the bound at `rate` a second; `floor`: fewer are not thought of. None: no number does."""
 
     def holds(replicas: int) -> bool:
         return p95_ms(way, rate, replicas, count) <= BOUND_MS
@@ -204,7 +206,7 @@ def fleet(name: str, way: Way, each_ms: float, usd_hour: float, rates: tuple[flo
     """`each_ms`: the least that a replica spends on one picture."""
     needs = []
     for rate in rates:
-        found = replicas_for(way, rate, int(rate * each_ms / 1000) + 1, count)
+        found = replicas_for(way, rate, int(rate * each_ms / 1000 / BUSY_MOST) + 1, count)
         busy = None if found is None else round(rate * each_ms / 1000 / found, 3)
         cost = None if found is None else round(found * usd_hour / 3600 / rate * MILLION, 4)
         needs.append(Need(rate, found, busy, cost))
@@ -249,11 +251,12 @@ def plot(report: Report, path: Path) -> None:
         left.plot(rates, [need.replicas or 0 for need in found], marker="o", markersize=4, label=one.name)
         right.plot(rates, [need.million_usd or 0.0 for need in found], marker="o", markersize=4, label=one.name)
     left.set(xscale="log", yscale="log", xlabel="try-ons a second", ylabel="replicas", title=f"for a p95 of {report.bound_ms:g} ms")
-    right.set(xscale="log", xlabel="try-ons a second", ylabel="US$", title="a million pictures cost", ylim=(0, None))
+    right.set(xscale="log", yscale="log", xlabel="try-ons a second", ylabel="USD", title="a million pictures cost")
+    right.yaxis.set_major_formatter("{x:g}")
     for panel in (left, right):
         panel.grid(visible=True, which="both", alpha=0.2)
         panel.legend(fontsize=8)
-    prices = f"{report.vcpu_hour_usd:g} $ a vCPU-hour, {report.gpu_hour_usd:g} $ a GPU-hour"
+    prices = f"{report.vcpu_hour_usd:g} USD a vCPU-hour, {report.gpu_hour_usd:g} USD a GPU-hour"
     figure.suptitle(f"simulated with service times of {report.processor}; {prices}", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -281,7 +284,7 @@ def main() -> None:
         for need in one.needs:
             if need.rate in RATES:
                 said = (
-                    f"{need.replicas:,} replicas, {100 * (need.busy or 0):.0f}% busy, {need.million_usd} $ a million"
+                    f"{need.replicas:,} replicas, {100 * (need.busy or 0):.0f}% busy, {need.million_usd} USD a million"
                     if need.replicas
                     else "none"
                 )
