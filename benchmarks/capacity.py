@@ -23,7 +23,9 @@ from typing import Final, Protocol
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from matplotlib.figure import Figure
 
+from benchmarks.figures import COLOURS, figure, save
 from benchmarks.service_load import Report as HttpReport
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -155,6 +157,9 @@ def rate_of_one(way: Way, highest: float, count: int) -> float:
     return round(low, 2)
 
 
+CPU: Final[dict[str, Callable[[Floats, Floats], Way]]] = {"CPU, one queue": OneQueue, "CPU, at random": AtRandom}
+
+
 class Need(msgspec.Struct, frozen=True):
     """At one rate."""
 
@@ -192,6 +197,8 @@ class Report(msgspec.Struct, frozen=True):
 class Batch(msgspec.Struct, frozen=True):
     """As in `core.Batch`."""
 
+    width: int
+    height: int
     size: int
     ms_each: float
 
@@ -221,11 +228,11 @@ def model(http: HttpReport, gpu: Core | None, vcpu_usd: float, gpu_usd: float, q
     rates, count = (RATES, QUICK_ARRIVALS) if quick else (BETWEEN, ARRIVALS)
     each_ms = float(service.mean())
     vcpus = (warm.alone_cpu_ms or float(np.mean(warm.alone_ms))) / each_ms  # so many it keeps busy when it always draws
-    make: list[tuple[str, Callable[[Floats, Floats], Way]]] = [("one queue", OneQueue), ("at random", AtRandom)]
-    fleets = [fleet(f"CPU, {name}", way(service, beside), each_ms, vcpus * vcpu_usd, rates, count) for name, way in make]
+    fleets = [fleet(name, way(service, beside), each_ms, vcpus * vcpu_usd, rates, count) for name, way in CPU.items()]
     if gpu is not None:
-        batch_ms = {batch.size: batch.size * batch.ms_each for batch in gpu.batches}
-        each = min(batch.ms_each for batch in gpu.batches)
+        batches = [batch for batch in gpu.batches if (batch.width, batch.height) == (http.width, http.height)]
+        batch_ms = {batch.size: batch.size * batch.ms_each for batch in batches}
+        each = min(batch.ms_each for batch in batches)
         beside_cpu_ms = max(0.0, (warm.alone_cpu_ms or 0.0) - each_ms)
         usd_hour = gpu_usd + vcpu_usd * beside_cpu_ms / each  # vCPUs for all else, when it always draws
         fleets.append(fleet("GPU, at random, in batches", Batches(batch_ms, beside), each, usd_hour, rates, count))
@@ -240,26 +247,26 @@ def model(http: HttpReport, gpu: Core | None, vcpu_usd: float, gpu_usd: float, q
     )
 
 
-def plot(report: Report, path: Path) -> None:
-    from matplotlib.figure import Figure  # noqa: PLC0415 (only who plots needs it)
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for one in report.fleets:
+def plot(report: Report) -> Figure:
+    """Replicas against rate, and what a million pictures cost."""
+    prices = f"{report.vcpu_hour_usd:g} USD a vCPU-hour" + (
+        f", {report.gpu_hour_usd:g} a GPU-hour" if len(report.fleets) > len(CPU) else ""
+    )
+    made, (left, right) = figure(1, 2, f"Simulated with service times of {report.processor}; {prices}")
+    for one, colour in zip(report.fleets, COLOURS, strict=False):
         found = [need for need in one.needs if need.replicas is not None]
         rates = [need.rate for need in found]
-        left.plot(rates, [need.replicas or 0 for need in found], marker="o", markersize=4, label=one.name)
-        right.plot(rates, [need.million_usd or 0.0 for need in found], marker="o", markersize=4, label=one.name)
-    left.set(xscale="log", yscale="log", xlabel="try-ons a second", ylabel="replicas", title=f"for a p95 of {report.bound_ms:g} ms")
-    right.set(xscale="log", yscale="log", xlabel="try-ons a second", ylabel="USD", title="a million pictures cost")
+        left.plot(rates, [need.replicas or 0 for need in found], "o-", color=colour, markersize=4, label=one.name)
+        right.plot(rates, [need.million_usd or 0.0 for need in found], "o-", color=colour, markersize=4, label=one.name)
+    left.set(xscale="log", yscale="log", xlabel="try-ons a second", ylabel="replicas")
+    left.set_title(f"Replicas that hold a p95 of {report.bound_ms:g} ms", fontsize=10)
+    right.set(xscale="log", yscale="log", xlabel="try-ons a second", ylabel="USD")
+    right.set_title("A million pictures cost", fontsize=10)
     right.yaxis.set_major_formatter("{x:g}")
     for panel in (left, right):
-        panel.grid(visible=True, which="both", alpha=0.2)
+        panel.grid(visible=True, alpha=0.2)
         panel.legend(fontsize=8)
-    prices = f"{report.vcpu_hour_usd:g} USD a vCPU-hour, {report.gpu_hour_usd:g} USD a GPU-hour"
-    figure.suptitle(f"simulated with service times of {report.processor}; {prices}", fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    return made
 
 
 def main() -> None:
@@ -295,7 +302,7 @@ def main() -> None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
     if options.plot:
-        plot(report, options.plot)
+        save(plot(report), options.plot)
     print(line.decode())
 
 

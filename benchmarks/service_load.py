@@ -32,9 +32,11 @@ from typing import Final
 import httpx
 import msgspec
 import numpy as np
+from matplotlib.figure import Figure
 
 from benchmarks.arrivals import Answer, Client, Latencies, alone, arrive, due_times, message
 from benchmarks.core import SIZE
+from benchmarks.figures import BAD, GOOD, INK, figure, save
 from benchmarks.measure import Machine
 from benchmarks.pairs import WARM_UP, photos
 from benchmarks.yardsticks import QUALITY, phone_photo
@@ -398,30 +400,29 @@ async def _make(replica: Replica, sent: bytes) -> None:
     await client.close()
 
 
-def plot(report: Report, path: Path) -> None:
+def plot(report: Report) -> Figure:
     """Latency against rate, a panel for each kind."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 (only who plots needs it)
-
-    figure = Figure(figsize=(4.2 * len(report.kinds), 3.6), layout="constrained")
-    for panel, (name, kind) in zip(figure.subplots(1, len(report.kinds), squeeze=False)[0], report.kinds.items(), strict=True):
+    machine = report.machine
+    processes = "one process" if report.replicas == 1 else f"{report.replicas} processes"
+    title = f"Engine {report.engine}, {processes}; {machine.processor}, {machine.cores} cores, load {machine.load:g}, {machine.device}"
+    made, panels = figure(1, len(report.kinds), title)
+    for panel, (name, kind) in zip(panels, report.kinds.items(), strict=True):
         some = [step for step in kind.steps if step.answered.n]
-        for share, marker in (("p50", "o"), ("p95", "s"), ("p99", "^")):
+        for share, marker, colour in (("p50", "o", GOOD), ("p95", "s", BAD), ("p99", "^", INK)):
             values = [getattr(step.answered, f"{share}_ms") for step in some]
-            panel.plot([step.rate for step in some], values, marker=marker, markersize=4, label=share)
+            panel.plot([step.rate for step in some], values, f"{marker}-", color=colour, markersize=4, label=share)
         bad = [step for step in some if step.refusals or step.errors]
         panel.plot([s.rate for s in bad], [s.answered.p95_ms for s in bad], "kx", markersize=9, label="some refused" if bad else None)
-        panel.axhline(kind.bound_ms, color="grey", linestyle="--", linewidth=1)
-        sustained = "none sustained" if kind.sustained_per_s is None else f"{kind.sustained_per_s:.3g}/s sustained"
-        panel.set(xlim=(0, None), yscale="log", xlabel="arrivals a second", title=f"{name}: {sustained}")
+        panel.axhline(kind.bound_ms, color=INK, linestyle="--", linewidth=1)
+        sustained = "no rate" if kind.sustained_per_s is None else f"{kind.sustained_per_s:.3g} a second"
+        panel.set_title(f"{name}: {sustained} within {kind.bound_ms:g} ms", fontsize=10)
+        panel.set(xlim=(0, None), yscale="log", xlabel="arrivals a second", ylabel="ms from when an order is due")
         panel.yaxis.set_major_formatter("{x:g}")
         panel.yaxis.set_minor_formatter("{x:g}")
-        panel.tick_params(which="both", labelsize=7)
+        panel.tick_params(axis="y", which="both", labelsize=7)
         panel.legend(fontsize=8)
-        panel.grid(visible=True, which="both", alpha=0.2)
-    figure.supylabel("ms from when it was due", fontsize=10)
-    figure.suptitle(f"{report.machine.processor}, {report.machine.cores} cores, {report.device}; {report.replicas} process(es)", fontsize=9)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+        panel.grid(visible=True, alpha=0.2)
+    return made
 
 
 def main() -> None:
@@ -450,7 +451,7 @@ def main() -> None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
     if options.plot:
-        plot(report, options.plot)
+        save(plot(report), options.plot)
     print(line.decode())
 
 
