@@ -42,6 +42,7 @@ def configure(app: Litestar, settings: Settings) -> uvicorn.Config:
         app,
         http=_patient(settings.upload_idle_timeout_s, settings.upload_timeout_s + settings.upload_idle_timeout_s),
         loop="asyncio",  # uvloop keeps what it received last, part of a photo, until something as large comes
+        ws="none",  # there are none; else it takes whatever library for them is installed, past our limits for slow clients
         lifespan="on",
         access_log=False,
         server_header=False,

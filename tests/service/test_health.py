@@ -100,3 +100,14 @@ def test_the_dashboard_asks_for_what_there_is(client: httpx.Client, photo: bytes
     asked = set(re.findall(r"muslin_[a-z_]+", dashboard)) - {"muslin_"}
     assert asked <= exposed
     assert len(asked) >= 8
+
+
+def test_an_upgrade_is_not_offered_whatever_is_installed(shared: httpx.Client) -> None:
+    """RFC 9110, 7.8: then it is ignored, and the request answered as any other."""
+    asked = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    assert shared.get("/health/live", headers=asked).status_code == 200
