@@ -1,7 +1,7 @@
 """Shoppers for locust: first one alone who orders again at once, then many at a steady rate, told apart in the statistics.
 
     locust --headless --json -f benchmarks/locustfile.py --host http://127.0.0.1:8000 --orders FILE
-           [--shoppers 6] [--alone-s 3] [--load-s 4]
+           [--shoppers 6] [--share 0.3] [--alone-s 3] [--load-s 4]
 
 FILE holds a list of orders as `POST /v1/try-ons` takes them in JSON; they are sent in turn, round and round. Each of the many orders once
 a second, so that `--shoppers` is also the rate a second, as long as nobody waits for longer than that.
@@ -28,6 +28,7 @@ EVERY_S: Final = 1.0
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--orders", type=Path, required=True)
     parser.add_argument("--shoppers", type=int, default=6)
+    parser.add_argument("--share", type=float, default=0.3)
     parser.add_argument("--alone-s", type=float, default=3.0)
     parser.add_argument("--load-s", type=float, default=4.0)
 
@@ -36,13 +37,18 @@ events.init_command_line_parser.add_listener(add_options)  # type: ignore[no-unt
 
 
 class Phases(LoadTestShape):
+    many: int | None = None
+
     def tick(self) -> tuple[int, float] | None:
         assert self.runner is not None
         options: Any = self.runner.environment.parsed_options
         now_s: float = self.get_run_time()  # type: ignore[no-untyped-call]
         if now_s < options.alone_s:
             return 1, 1
-        return (options.shoppers, options.shoppers) if now_s < options.alone_s + options.load_s else None
+        if self.many is None:
+            alone_per_s = self.runner.stats.get(ALONE, "POST").num_requests / options.alone_s
+            self.many = max(2, min(options.shoppers, round(options.share * alone_per_s)))
+        return (self.many, self.many) if now_s < options.alone_s + options.load_s else None
 
 
 class Shopper(FastHttpUser):
