@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import os
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +19,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.secrets import new_secret
+from service.readiness import Readiness
+from service.secrets import Secrets, new_secret, read_secret
+from service.settings import Settings
 from tests.service.servers import free_port
 from tests.service.test_garments import some
 from tests.service.test_photos import by_id, keep, unique
@@ -54,6 +58,67 @@ def door(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # Ray's own processes are of the same session
         process.wait()
+
+
+def test_what_the_door_does_with_a_lost_replica_a_full_queue_and_too_much(tmp_path: Path) -> None:
+    """Without Ray around it: `asked` are the requests that some replica got, `outcomes` what comes of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own, when it is imported
+        from ray.exceptions import RayActorError
+        from ray.serve.exceptions import BackPressureError
+
+        from deploy.ray.carried import ANSWER, REQUEST, Answer, Request, seal, unseal
+        from deploy.ray.door import Door
+    settings = Settings(secret=new_secret(), data_dir=str(tmp_path), max_request_mb=1)
+    sealer = Secrets(read_secret(settings.secret, tmp_path))
+    right = seal(sealer, ANSWER, Answer(200, [(b"content-type", b"text/plain")], b"drawn"))
+    asked: list[Request] = []
+    outcomes: list[bytes | Exception] = []
+
+    async def ask(sealed: bytes) -> bytes:
+        assert b"a photo" not in sealed
+        asked.append(unseal(sealer, REQUEST, sealed, Request))
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def main() -> None:
+        readiness = Readiness()
+        transport = httpx.ASGITransport(app=Door(ask, settings, readiness))
+        async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
+            outcomes[:] = [RayActorError(), right]
+            repeated = await client.post("/v1/try-ons", content=b"a photo", headers={"Idempotency-Key": "k"})
+            assert (repeated.status_code, repeated.content) == (200, b"drawn")
+            assert [request.body for request in asked] == [b"a photo"] * 2
+            assert [b"idempotency-key" in dict(request.headers) for request in asked] == [True, False]
+
+            for lost in (
+                client.post("/v1/photos", content=b"a photo"),
+                client.delete("/v1/photos/ph_1"),
+                client.post("/v1/try-ons", content=b"a photo", headers={"Prefer": "respond-async"}),
+            ):
+                asked.clear()
+                outcomes[:] = [RayActorError()]
+                refused = await lost
+                assert (refused.status_code, refused.json()["type"], len(asked)) == (503, "/problems/overloaded", 1)
+                assert int(refused.headers["retry-after"]) >= 1
+
+            outcomes[:] = [BackPressureError(9, 8)]
+            assert (await client.get("/v1/consent")).json()["type"] == "/problems/overloaded"
+            outcomes[:] = [ValueError("a photo")]
+            broken = await client.get("/v1/consent")
+            assert (broken.status_code, "a photo" in broken.text) == (500, False)
+
+            asked.clear()
+            assert (await client.post("/v1/try-ons", content=bytes(1_000_001))).status_code == 413
+            assert (await client.post("/v1/try-ons", headers={"Request-Timeout": "soon"})).status_code == 400
+            readiness.draining = True
+            assert (await client.get("/health/ready")).json() == {"status": "draining"}
+            assert (await client.get("/health/live")).status_code == 200
+            assert not asked
+
+    asyncio.run(main())
 
 
 def replicas(client: httpx.Client, tries: int = 20) -> set[int]:
