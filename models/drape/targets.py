@@ -39,9 +39,9 @@ ARMPIT_DROP = (0.30, 0.66)
 """Armpits lie this far below the shoulder tips."""
 ARMPIT_HALF, ARMPIT_HALF_SLEEVELESS, ARMPIT_GIVE = 0.42, 0.43, 0.07
 """Half the distance of the armpits, and how far it may give way to the outline as worn."""
-ARMHOLE_SNAP, ARMHOLE_MOST = 0.16, 0.12
-"""The middle of a sleeveless top's armhole that would lie within the first (units) of the worn one's is moved there, by the second
-at most."""
+ARMHOLE_NEAR = (0.07, 0.12)
+"""The middle of a sleeveless top's armhole that would lie within the first (units) of the worn one's is moved there, and less and less up
+to the second: from there on the garment has another cut."""
 DROP_SLEEVELESS, DROP_STRAPS = (0.30, 0.42), (0.30, 0.36)
 SIDE_HALF = (0.42, 0.80)
 EASE = 1.10
@@ -216,9 +216,9 @@ def _armhole(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: T
     own = (offset * out).sum(-1) - measures.armhole * scale[:, None]
     at = ((offset * up).sum(-1) / unit - BARE_FROM) / (BARE_TO - BARE_FROM) * (BARE_COUNT - 1)
     off = sample(frame.armhole, at[..., None])[..., 0] - own
-    near = (off.abs() < ARMHOLE_SNAP * unit) & (measures.sleeved < 0.5)[:, None] & (measures.straps < 0.5)[:, None]
-    most = ARMHOLE_MOST * unit
-    return chord + out * (torch.minimum(torch.maximum(off, -most), most) * near)[..., None]
+    bare = (measures.sleeved < 0.5)[:, None] & (measures.straps < 0.5)[:, None]
+    alike = ((ARMHOLE_NEAR[1] - off.abs() / unit) / (ARMHOLE_NEAR[1] - ARMHOLE_NEAR[0])).clamp(0, 1)
+    return chord + out * (off * alike * bare)[..., None]
 
 
 def _armpit(frame: Frame, measures: Measures, scale: Tensor, up: Tensor, shoulder: Tensor) -> Tensor:
