@@ -338,6 +338,7 @@ class Engine:
             fittings = [self._tensors(fitting) for fitting in batch]
         with clock("core"):  # stages of a recording cannot be told apart, and all of it runs on while the host goes on
             picture, edit, edges = on_host(*self._replayer.draw(fittings, _unit_px(batch)))
+        self._replayer.forget()
         return picture, edit, edges, clock.timings_ms
 
     @torch.inference_mode()

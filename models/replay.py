@@ -8,8 +8,9 @@ the log says why.
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,8 +21,11 @@ from models.drape.warp import Topology
 
 RECORD_AT = 2
 """Shapes are recorded when they come for this time: a photo of its own size may never be seen again."""
-RECORDINGS_MOST = 16
-"""Recordings that are kept; the one not used for longest goes. Each holds a batch's fittings, up to 100 MB a fitting at 768×1024."""
+RECORDED_SHARE = 0.25
+"""Of the device's memory that recordings may hold for what goes into them: up to 100 MB a fitting at 768×1024. The one that was not
+used for longest goes."""
+SHAPES_KEPT = 1024
+"""Sets of shapes that are remembered to have come."""
 WARM_UPS = 2
 """Runs before a recording, as CUDA asks for: libraries choose their algorithms and reserve memory."""
 
@@ -33,57 +37,102 @@ Recorder = Callable[[Core, Sequence[Tensor]], Callable[[], Outputs]]
 _log = logging.getLogger(__name__)
 
 
-def record(core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
-    """Records `core` as a CUDA graph. Raises RuntimeError where CUDA cannot."""
-    aside = torch.cuda.Stream()
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UPS):
-            core(*inputs)
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    # other threads read people meanwhile, which does not concern this one's recording
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        outputs: Outputs = core(*inputs)
+class CudaRecorder:
+    """Records CUDA graphs. They share memory for what is in between, so only one may run at a time."""
 
-    def replay() -> Outputs:
-        graph.replay()
-        return outputs
+    def __init__(self) -> None:
+        self._pool: Any = None
 
-    return replay
+    def __call__(self, core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
+        """Raises RuntimeError where CUDA cannot."""
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                core(*inputs)
+        torch.cuda.current_stream().wait_stream(aside)
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        # other threads read people meanwhile, which does not concern this one's recording
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            outputs: Outputs = core(*inputs)
+
+        def replay() -> Outputs:
+            graph.replay()
+            return outputs
+
+        return replay
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    inputs: list[Tensor]
+    replay: Callable[[], Outputs]
+
+    @property
+    def nbytes(self) -> int:
+        return _nbytes(self.inputs)
 
 
 class Replayer:
-    """Draws fittings of equal sizes and kinds; one call at a time. recorder: what makes recordings."""
+    """Draws fittings of equal sizes and kinds; one call at a time.
 
-    def __init__(self, topology: Topology, recorder: Recorder = record) -> None:
+    recorder: what makes recordings; most_bytes: that they may hold (None: RECORDED_SHARE of the device's memory).
+    """
+
+    def __init__(self, topology: Topology, recorder: Recorder | None = None, most_bytes: int | None = None) -> None:
         self._topology = topology
-        self._recorder = recorder
-        self._came: Counter[object] = Counter()
+        self._recorder = recorder or CudaRecorder()
+        if most_bytes is None:
+            most_bytes = int(RECORDED_SHARE * torch.cuda.get_device_properties(topology.torso.device).total_memory)
+        self._most_bytes = most_bytes
+        self._came: OrderedDict[object, int] = OrderedDict()
         self._refused: set[object] = set()
-        self._recordings: OrderedDict[object, tuple[list[Tensor], Callable[[], Outputs]]] = OrderedDict()
+        self._recordings: OrderedDict[object, _Recording] = OrderedDict()
+        self._left: list[Tensor] = []
 
     def draw(self, fittings: Sequence[Fittings], unit_px: float) -> Outputs:
-        """Draws `fittings`, each a batch of one, as `models.core.draw` does. What it returns holds until the next call.
+        """Draws `fittings`, each a batch of one, as `models.core.draw` does. What it returns holds until the next call, or `forget`.
 
         Batches are filled up to the next power of two, so that there are few shapes.
         """
         padded = [*fittings, *[fittings[-1]] * ((1 << (len(fittings) - 1).bit_length()) - len(fittings))]
-        flat = [list(tensors(one)) for one in padded]
-        kinds = tuple(type(step.measures) for step in fittings[0].steps)
-        key = (unit_px, len(padded), kinds, tuple((tensor.shape, tensor.dtype) for tensor in flat[0]))
-        self._came[key] += 1
-        if key in self._refused or self._came[key] < RECORD_AT:
+        key = self._key(padded, unit_px)
+        # what alone is too large is not worth forgetting all others for
+        if key in self._refused or self._comes(key) < RECORD_AT or self._needed(padded) > self._most_bytes:
             outputs = self._core(fittings, unit_px)(*tensors(stacked(fittings)))
         else:
             if key not in self._recordings and not self._record(key, padded, unit_px):
                 return self.draw(fittings, unit_px)
             self._recordings.move_to_end(key)
-            inputs, replay = self._recordings[key]
-            _fill(inputs, flat)
-            outputs = replay()
+            recording = self._recordings[key]
+            _fill(recording.inputs, padded)
+            outputs = recording.replay()
+            self._left = [*recording.inputs, *outputs]
         picture, edit, edges = outputs
         return picture[: len(fittings)], edit[: len(fittings)], edges[: len(fittings)]
+
+    def forget(self) -> None:
+        """Overwrites what the last call has left in a recording: photos are personal. Nobody waits for it."""
+        left, self._left = self._left, []
+        for kind in {tensor.dtype for tensor in left}:
+            torch._foreach_zero_([tensor for tensor in left if tensor.dtype is kind])
+
+    def _key(self, padded: Sequence[Fittings], unit_px: float) -> object:
+        """All that a recording is fixed to."""
+        kinds = tuple(type(step.measures) for step in padded[0].steps)
+        return unit_px, len(padded), kinds, tuple((tensor.shape, tensor.dtype) for tensor in tensors(padded[0]))
+
+    def _needed(self, padded: Sequence[Fittings]) -> int:
+        return len(padded) * _nbytes(tensors(padded[0]))
+
+    def _comes(self, key: object) -> int:
+        """How often these shapes have come."""
+        self._came[key] = self._came.pop(key, 0) + 1
+        if len(self._came) > SHAPES_KEPT:
+            forgotten, _ = self._came.popitem(last=False)
+            self._refused.discard(forgotten)
+        return self._came[key]
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -95,11 +144,11 @@ class Replayer:
 
     def _record(self, key: object, padded: Sequence[Fittings], unit_px: float) -> bool:
         """Whether there is a recording now."""
-        while len(self._recordings) >= RECORDINGS_MOST:
+        while self._recordings and self._needed(padded) + sum(kept.nbytes for kept in self._recordings.values()) > self._most_bytes:
             self._recordings.popitem(last=False)
-        inputs = [tensor.clone() for tensor in tensors(stacked(padded))]
         try:
-            self._recordings[key] = inputs, self._recorder(self._core(padded, unit_px), inputs)
+            inputs = [tensor.clone() for tensor in tensors(stacked(padded))]
+            self._recordings[key] = _Recording(inputs, self._recorder(self._core(padded, unit_px), inputs))
         except RuntimeError as error:
             self._refused.add(key)
             _log.warning("A batch of %d is drawn without a CUDA graph, which could not be recorded: %s", len(padded), error)
@@ -116,10 +165,14 @@ def on_host(*found: Tensor) -> list[Any]:
     return [copy.numpy() for copy in copies]
 
 
-def _fill(inputs: Sequence[Tensor], flat: Sequence[Sequence[Tensor]]) -> None:
-    """Copies the tensors of each fitting, (1, ...), into its row of `inputs`."""
-    if len(flat) == 1:
-        torch._foreach_copy_(list(inputs), list(flat[0]))  # one launch, not one for each
+def _nbytes(given: Iterable[Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in given)
+
+
+def _fill(inputs: Sequence[Tensor], fittings: Sequence[Fittings]) -> None:
+    """Copies the tensors of each of `fittings`, (1, ...), into its row of `inputs`."""
+    if len(fittings) == 1:
+        torch._foreach_copy_(list(inputs), list(tensors(fittings[0])))  # one launch, not one for each
         return
-    for number, target in enumerate(inputs):
-        torch.cat([tensors_of_one[number] for tensors_of_one in flat], out=target)
+    for target, *rows in zip(inputs, *(tensors(one) for one in fittings), strict=True):
+        torch.cat(rows, out=target)

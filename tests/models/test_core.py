@@ -17,17 +17,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.pairs import at_size
+from models import engine, replay
 from models.core import Core, Finished, Fittings, draw, stacked, tensors, with_tensors
 from models.drape.cut import Garment
 from models.drape.warp import Topology
 from models.engine import Engine, Person, _unit_px
 from models.interface import Fitting
-from models.replay import RECORD_AT, RECORDINGS_MOST, Outputs, Replayer
+from models.replay import RECORD_AT, Outputs, Replayer
 from models.samples import packshot, sample_person
 from models.types import Tuck
 
 SIZE, GARMENT_SIZE = (384, 512), (192, 256)
 META = torch.device("meta")
+PLENTY = 1 << 34
+"""Bytes for recordings."""
 CASES = {
     "top": ("woman", ("breton",), Tuck.OUT),
     "trousers": ("man", ("chinos",), Tuck.AUTO),
@@ -189,16 +192,17 @@ def test_fittings_drawn_together_are_those_drawn_alone(studio: Studio) -> None:
 class Recorder:
     """Stands in for CUDA's: reads the given tensors anew each time, and writes into the same outputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, runs: bool = True) -> None:
+        self.runs = runs
         self.batches: list[int] = []
-        self.replays = 0
 
     def __call__(self, core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
         self.batches.append(len(inputs[0]))
+        if not self.runs:
+            return lambda: (inputs[0], inputs[0], inputs[0])
         outputs: Outputs = core(*inputs)
 
         def replay() -> Outputs:
-            self.replays += 1
             for mine, new in zip(outputs, core(*inputs), strict=True):
                 mine.copy_(new)
             return outputs
@@ -214,7 +218,7 @@ def test_replays_draw_what_the_core_draws(studio: Studio) -> None:
     top, unit_px = studio.tensors("top")
     dress, _ = studio.tensors("dress")  # the same shapes, other contents
     recorder = Recorder()
-    replayer = Replayer(studio.engine._topology, recorder)
+    replayer = Replayer(studio.engine._topology, recorder, PLENTY)
     with torch.inference_mode():
         expected = {name: drawn(studio, each, unit_px).picture[0] for name, each in (("top", top), ("dress", dress))}
         for turn in range(RECORD_AT + 1):
@@ -230,12 +234,48 @@ def test_replays_draw_what_the_core_draws(studio: Studio) -> None:
         assert all(torch.equal(p, expected[name]) for p, name in zip(picture, ("top", "dress", "top"), strict=True))
 
 
+def test_the_engine_draws_by_replaying(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but CUDA itself: grouped, recorded, replayed, brought to the host, judged, and forgotten."""
+    fittings = [studio.fitting(case) for case in ("top", "outfit", "top", "dress")]
+    expected = studio.engine.try_on(fittings)
+    recorder = Recorder()
+    monkeypatch.setattr(studio.engine, "_replayer", Replayer(studio.engine._topology, recorder, PLENTY))
+    # from a GPU they are copied
+    monkeypatch.setattr(engine, "on_host", lambda *found: [tensor.clone().numpy() for tensor in found])
+    for _ in range(RECORD_AT):
+        results = studio.engine.try_on(fittings)
+    assert recorder.batches == [2, 1, 1]  # both tops together; other clothes come off for an outfit or a dress
+    assert studio.engine.recorded == (3, 0)
+    for result, other in zip(results, expected, strict=True):
+        assert (np.abs(result.picture.astype(np.int16) - other.picture) <= 1).all()
+        assert (result.picture == other.picture).mean() > 0.9999  # there the rasteriser had looked at the data
+        assert (result.confidence, result.notices) == (other.confidence, other.notices)
+
+
+def test_a_recording_keeps_no_photo(studio: Studio) -> None:
+    top, unit_px = studio.tensors("top")
+    given: list[Tensor] = []
+
+    def keeps(core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
+        given.extend(inputs)
+        return Recorder()(core, inputs)
+
+    replayer = Replayer(studio.engine._topology, keeps, PLENTY)
+    with torch.inference_mode():
+        for _ in range(RECORD_AT):
+            outputs = replayer.draw([top], unit_px)
+        assert outputs[0].any()
+        replayer.forget()
+    assert not any(tensor.any() for tensor in (*given, *outputs))
+    assert top.steps[0].scene.photo.any()  # the person's own is untouched
+
+
 def test_what_cannot_be_recorded_is_drawn_all_the_same(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
     def refuses(core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
         raise RuntimeError("operation not permitted when stream is capturing")
 
     top, unit_px = studio.tensors("top")
-    replayer = Replayer(studio.engine._topology, refuses)
+    replayer = Replayer(studio.engine._topology, refuses, PLENTY)
     with torch.inference_mode(), caplog.at_level(logging.WARNING):
         expected = drawn(studio, top, unit_px).picture
         for _ in range(RECORD_AT + 1):
@@ -245,14 +285,25 @@ def test_what_cannot_be_recorded_is_drawn_all_the_same(studio: Studio, caplog: p
     assert "operation not permitted" in told
 
 
-def test_recordings_do_not_grow_without_end(studio: Studio) -> None:
+def test_recordings_and_what_is_remembered_do_not_grow_without_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     top, unit_px = studio.tensors("top")
-    replayer = Replayer(studio.engine._topology, lambda core, inputs: lambda: (inputs[0], inputs[0], inputs[0]))
+    recorder = Recorder(runs=False)
+    one = sum(tensor.nbytes for tensor in tensors(top))
+    replayer = Replayer(studio.engine._topology, recorder, most_bytes=2 * one + one // 2)
+    monkeypatch.setattr(replay, "SHAPES_KEPT", 3)
     with torch.inference_mode():
-        for k in range(RECORDINGS_MOST + 3):
-            assert replayer._record(("shapes", k), [top], unit_px)
-    assert len(replayer._recordings) == RECORDINGS_MOST
-    assert ("shapes", 0) not in replayer._recordings
+        for k in range(4):
+            for _ in range(RECORD_AT - 1):
+                replayer._comes(replayer._key([top], unit_px + k))
+            replayer.draw([top], unit_px + k)
+        assert len(recorder.batches) == 4
+        assert replayer.counts == (2, 0)  # the last two
+        assert len(replayer._came) == 3
+        for _ in range(RECORD_AT - 1):
+            replayer._comes(replayer._key([top] * 4, unit_px))
+        monkeypatch.setattr(replayer, "_core", lambda *_: lambda *given: (given[0], given[0], given[0]))
+        replayer.draw([top] * 4, unit_px)  # four do not fit: drawn without
+        assert replayer.counts == (2, 0)
 
 
 @pytest.mark.cuda
