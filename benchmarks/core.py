@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import torch
 
 from benchmarks import gpu
 from benchmarks.measure import Machine, PeakMemory, Spread, Stopwatch, nearest_rank, timed
@@ -234,6 +235,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error("torch sees no CUDA device here")
     report = measure(options.device, options.quick)
     show(report)
     line = msgspec.json.encode(report)

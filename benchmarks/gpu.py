@@ -1,6 +1,6 @@
 """Times the engine on a GPU against its budget: the warm core alone and in batches, and a first try-on from file to file.
 
-    python -m benchmarks.gpu [--quick] [--device cuda]
+    python -m benchmarks.gpu [--quick] [--compile] [--device cuda]
 
 `python -m benchmarks.core --device cuda` does this after everything else. The warm core is timed from a read person and a read garment
 to the picture on the host, after the shapes were recorded; no pair was drawn alone before. Beside it stands the whole of
@@ -133,11 +133,14 @@ def show(found: Gpu) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few repeats")
+    parser.add_argument("--compile", action="store_true", help="fuse the core by torch.compile first: minutes for each set of shapes")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--size", type=int, nargs=2, default=SIZE, metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--batch", type=int, default=BATCH)
     options = parser.parse_args()
-    found = measure(Engine(device=options.device), options.quick, tuple(options.size), options.batch)
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error("torch sees no CUDA device here")
+    found = measure(Engine(device=options.device, compiled=options.compile), options.quick, tuple(options.size), options.batch)
     show(found)
     print(msgspec.json.encode(found).decode())
 

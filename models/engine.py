@@ -32,7 +32,7 @@ from models.interface import Explanation, Fitting, TryOn
 from models.packing import Packer, PackingError, eight_bit
 from models.person.body import Body, measure_body
 from models.person.limbs import Arm, Leg
-from models.replay import Replayer, on_host
+from models.replay import CudaRecorder, Replayer, on_host
 from models.resizing import resize_labels, resize_picture, resize_plane
 from models.types import (
     BoolArray,
@@ -132,7 +132,8 @@ class Engine:
     threads: those that draw a picture side by side (None: as many as torch would take). One by default: a service has other
     pictures to encode and read meanwhile. Torch itself keeps to one: the operations are small, and two OpenMP threads that wait for
     each other on a busy machine cost more than they save. People and garments may be read by several threads
-    while one draws. clock: makes what times the stages of a drawing.
+    while one draws. clock: makes what times the stages of a drawing. compiled: on CUDA recordings are compiled first, which takes
+    minutes for each set of shapes: for measuring.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Engine:
         device: str = "cpu",
         threads: int | None = 1,
         clock: Callable[[], StageClock] | None = None,
+        compiled: bool = False,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(1)
@@ -151,7 +153,7 @@ class Engine:
         self._topology = Topology.on(self._device)
         self._painter = _painter(self._device, threads or torch.get_num_threads())
         self._clock = clock or StageClock
-        self._replayer = Replayer(self._topology) if self._device.type == "cuda" else None
+        self._replayer = Replayer(self._topology, CudaRecorder(compiled)) if self._device.type == "cuda" else None
         self._jpeg = DeviceJpeg.of(self._device)
         self._number = lru_cache(maxsize=NUMBERS_KEPT)(partial(_number, self._device))
 

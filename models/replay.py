@@ -38,24 +38,29 @@ _log = logging.getLogger(__name__)
 
 
 class CudaRecorder:
-    """Records CUDA graphs. They share memory for what is in between, so only one may run at a time."""
+    """Records CUDA graphs. They share memory for what is in between, so only one may run at a time.
 
-    def __init__(self) -> None:
+    compiled: small operations are fused by `torch.compile` first, which takes minutes for each set of shapes.
+    """
+
+    def __init__(self, compiled: bool = False) -> None:
+        self._compiled = compiled
         self._pool: Any = None
 
     def __call__(self, core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
         """Raises RuntimeError where CUDA cannot."""
+        run = torch.compile(core, fullgraph=True, dynamic=False) if self._compiled else core
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
-                core(*inputs)
+                run(*inputs)
         torch.cuda.current_stream().wait_stream(aside)
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         # other threads read people meanwhile, which does not concern this one's recording
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            outputs: Outputs = core(*inputs)
+            outputs: Outputs = run(*inputs)
 
         def replay() -> Outputs:
             graph.replay()

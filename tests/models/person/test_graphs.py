@@ -8,17 +8,20 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from models.assets import find
 from models.bundles import POSE_DETECTOR_MEMBER, POSE_LANDMARKS_MEMBER
 from models.engine import Engine, Person
 from models.errors import AssetError
+from models.person import graphs
 from models.person.graphs import TorchNetworks
-from models.person.networks import MediaPipeNetworks, Sighting
+from models.person.networks import MOST_PEOPLE, MediaPipeNetworks, Sighting
 from models.person.observe import SEEN, SURELY_SEEN, Observer
 from models.person.tflite import Graph
 from models.samples import sample_people
 from models.types import Picture
+from tests.models.hostless import nothing_from_the_host
 
 SEEN_PX, GUESSED_PX = 0.05, 0.5
 """Most by which a landmark may differ: one that is seen, and one that is not. A hand outside the picture is a guess, and moves by a
@@ -127,6 +130,30 @@ def test_the_graphs_need_nothing_from_the_host(batch: int) -> None:
     assert shapes[0] == [(batch, 2254, 12), (batch, 2254, 1)]
     assert shapes[1][:2] == [(batch, 195), (batch, 1)]
     assert shapes[2] == [(batch, 256, 256, 1)]
+
+
+@pytest.mark.parametrize("people", [1, 5])
+def test_nor_does_what_is_done_around_them(people: int) -> None:
+    """What MediaPipe's calculators do; how many people there are is asked between detector and landmarks, once a batch."""
+
+    def given(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.empty(shape, device="meta", dtype=dtype)
+
+    picture, boxes, sizes, places = given(300, 200, 3, dtype=torch.uint8), given(people, 5), given(people, 2), given(2254, 2)
+    detector, scores, landmarks, heatmaps, mask = (
+        given(people, 2254, 12),
+        given(people, 2254),
+        given(people, 195),
+        given(people, 64, 64, 39),
+        given(256, 256),
+    )
+    with nothing_from_the_host():
+        points, sure = graphs.suppressed(detector, places, scores)
+        crops = graphs.crop(picture, graphs.around(points[:, 0, 0], points[:, 0, 1]), (256, 256), True)
+        marks = graphs.projected(graphs.refined(graphs.decoded(landmarks, 256), heatmaps), boxes, sizes)
+        whole = graphs.spread(mask, boxes[0], (300, 200))
+    assert (points.shape, sure.shape) == ((people, MOST_PEOPLE, 4, 2), (people, MOST_PEOPLE))
+    assert (crops.shape, marks.shape, whole.shape) == ((people, 256, 256, 3), (people, 39, 4), (300, 200))
 
 
 def test_what_is_no_graph_is_refused() -> None:
