@@ -103,14 +103,35 @@ def claimed_size(data: bytes, kind: Format) -> tuple[int, int] | None:
                 width, height = struct.unpack_from(">II", data, 16)
                 return height, width
             case Format.GIF:
-                width, height = struct.unpack_from("<HH", data, 6)
-                return height, width
+                return _gif_size(data)
             case Format.WEBP:
                 return _webp_size(data)
             case Format.HEIC | Format.AVIF:
                 return None
     except (struct.error, IndexError) as error:
         raise BrokenImage("The picture is cut off: even its header is incomplete.") from error
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    """Of the screen and the first frame: a frame that stands out of the screen makes it larger, and none has to fit."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    while at < len(data) and data[at] != GIF_TRAILER:
+        if data[at] == GIF_FRAME:
+            left, top, across, down = struct.unpack_from("<4H", data, at + 1)
+            return max(height, top + down), max(width, left + across)
+        if data[at] != GIF_EXTENSION:  # dirt between blocks is passed over
+            at += 1
+            continue
+        at += 2
+        while data[at]:
+            at += 1 + data[at]
+        at += 1
+    return height, width
+
+
+GIF_FRAME, GIF_EXTENSION, GIF_TRAILER = b",!;"
+"""What a block of a GIF file begins with (GIF89a, section 20, 24 and 27)."""
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

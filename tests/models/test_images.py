@@ -288,6 +288,18 @@ def test_a_bomb_is_refused_by_its_header(kind: Format) -> None:
         decode(huge(kind))
 
 
+@pytest.mark.parametrize("blocks", [b"", b"!\xfe\x03abc\x02de\x00", b"\x00"])
+def test_a_bomb_in_a_gifs_first_frame_is_refused(blocks: bytes) -> None:
+    """The frame may stand out of the screen that the header tells of."""
+    data = saved(drawn(), "GIF")
+    at = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+    frame = data.index(b",", at)
+    bomb = data[:at] + blocks + data[at : frame + 5] + struct.pack("<HH", 12_000, 9_000) + data[frame + 9 :]
+    with warnings.catch_warnings(), pytest.raises(ImageTooLarge, match="12000 x 9000"):
+        warnings.simplefilter("error")
+        decode(bomb)
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_limits_count_pixels_bytes_and_sides(kind: Format) -> None:
     data = FILES[kind]()
