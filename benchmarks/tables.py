@@ -1,4 +1,4 @@
-"""Writes the README's tables from `benchmarks/results`, each between its two marks.
+"""Writes the README's tables, each between its two marks: from `benchmarks/results`, and others' from `peers.json`.
 
     python -m benchmarks.tables [--check]
 
@@ -18,12 +18,27 @@ from benchmarks import service_load
 from benchmarks.core import RESULTS, Report
 
 README: Final = Path(__file__).parents[1] / "README.md"
+PEERS: Final = Path(__file__).parent / "peers.json"
 BEGIN, END = "<!-- {name}: written by `python -m benchmarks.tables` -->\n", "<!-- /{name} -->\n"
 KINDS: Final = {
     "warm": "warm: photo and garment by their ids, drawn anew",
     "cached": "cached: the same, of which the result is kept",
     "cold": "cold: a 12-megapixel JPEG that was never seen",
 }
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """What somebody else's try-on takes, a picture."""
+
+    name: str
+    time: str
+    size: str
+    """Width × height, px."""
+    hardware: str
+    source: str
+    """Where it is told, in Markdown."""
+    ours: bool
+    """We measured it ourselves; else it is as published."""
 
 
 def table(report: Report) -> str:
@@ -76,6 +91,27 @@ def http_table(report: service_load.Report) -> str:
     return "\n".join(lines) + "\n"
 
 
+def peers_table(peers: list[Peer]) -> str:
+    """Two tables: what we measured of others, and what is only published; none of it is a row of ours."""
+
+    def rows(ours: bool) -> list[str]:
+        return [f"| {p.name} | {p.time} | {p.size} | {p.hardware} | {p.source} |" for p in peers if p.ours == ours]
+
+    head = ["| | a picture | px | on | told by |", "|---|---|---|---|---|"]
+    lines = [
+        "Of others, **measured** by us, their networks alone (parsing and poses not counted):",
+        "",
+        *head,
+        *rows(True),
+        "",
+        "**Published**, not measured by us: other hardware, other sizes, other things counted. Only orders of magnitude can be compared.",
+        "",
+        *head,
+        *rows(False),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _core() -> str:
     return table(msgspec.json.decode((RESULTS / "core.json").read_bytes(), type=Report))
 
@@ -84,19 +120,30 @@ def _http() -> str:
     return http_table(msgspec.json.decode((RESULTS / "http.json").read_bytes(), type=service_load.Report))
 
 
-TABLES: Final[dict[str, Callable[[], str]]] = {"core": _core, "http": _http}
+def _peers() -> str:
+    return peers_table(msgspec.json.decode(PEERS.read_bytes(), type=list[Peer]))
+
+
+TABLES: Final[dict[str, Callable[[], str]]] = {"core": _core, "http": _http, "peers": _peers}
 """By the name in their marks."""
+
+
+def between(text: str, name: str, written: str) -> str:
+    """`text` with what stands between the marks of `name` replaced. Raises ValueError where the marks are missing."""
+    begin, end = BEGIN.format(name=name), END.format(name=name)
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"the README has no marks of {name}")
+    return before + begin + written + end + after
 
 
 def main() -> int:
     text = written = README.read_text()
     for name, make in TABLES.items():
-        if not (RESULTS / f"{name}.json").exists():
+        if name == "http" and not (RESULTS / "http.json").exists():
             continue  # not measured yet
-        begin, end = BEGIN.format(name=name), END.format(name=name)
-        before, _, rest = written.partition(begin)
-        _, _, after = rest.partition(end)
-        written = before + begin + make() + end + after
+        written = between(written, name, make())
     if "--check" in sys.argv[1:]:
         return int(written != text)
     README.write_text(written)
