@@ -108,7 +108,7 @@ class Run(msgspec.Struct, frozen=True):
     slower: list[str]
 
 
-class Spread(msgspec.Struct, frozen=True):
+class Ratios(msgspec.Struct, frozen=True):
     """Of a ratio over several runs, the baseline's being 1."""
 
     least: float
@@ -124,7 +124,7 @@ class Runs(msgspec.Struct, frozen=True):
     engine: str
     machine: Machine
     passed: int
-    spread: dict[str, Spread]
+    spread: dict[str, Ratios]
     runs: list[Run]
 
 
@@ -310,9 +310,9 @@ def repeated(times: int) -> Runs:
             f"{k + 1:3}: {'passed' if found[-1].passed else 'FAILED'}, load {found[-1].load:g}, {found[-1].attempts} measured", flush=True
         )
 
-    def spread(ratio: Callable[[Levels], float], tolerance: float) -> Spread:
+    def spread(ratio: Callable[[Levels], float], tolerance: float) -> Ratios:
         values = [ratio(run.levels) / ratio(base) for run in found]
-        return Spread(round(min(values), 3), round(statistics.median(values), 3), round(max(values), 3), tolerance)
+        return Ratios(round(min(values), 3), round(statistics.median(values), 3), round(max(values), 3), tolerance)
 
     stages = [name for name, level in base.stages.items() if level.share >= SHARE_LEAST]
     spreads = {
