@@ -55,3 +55,11 @@ def test_stages_that_come_and_go_are_told(base: Baseline) -> None:
     stages["knit"] = stages.pop("compose")
     told = gate.slower(msgspec.structs.replace(base.levels, stages=stages), base.levels)
     assert [line.split()[0] for line in told] == ["knit", "compose"]
+
+
+def test_on_another_processor_more_is_allowed() -> None:
+    base = gate.read_baseline()
+    assert gate.comparable(base, base.machine) is base.levels
+    wider = gate.comparable(base, msgspec.structs.replace(base.machine, processor="another"))
+    assert wider.core_p95 == pytest.approx(gate.ELSEWHERE * base.levels.core_p95)
+    assert not gate.slower(base.levels, wider)
