@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # the engine
     device: Annotated[str, Meta(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     threads: Count = 1
-    """Threads of torch. More than one pays only on a machine that is otherwise idle: see `models.engine.Engine`."""
+    """That draw one picture side by side. More than one pays only on a machine that is otherwise idle: see `models.engine.Engine`."""
     assets_dir: str | None = None
     """Folder of the model files; None: the user's cache folder."""
     model_store_url: str | None = None
