@@ -40,6 +40,7 @@ OTHER_SIZES: Final = ((512, 683), (1152, 1536))
 """(width, height) px of photos and garments."""
 BATCHES: Final = (1, 2, 4, 8, 16, 32, 64)
 QUICK_BATCHES: Final = (1, 8)
+BATCHED_TURNS: Final = 3
 BATCHED_LEAST: Final = 8
 """Pictures that are drawn at least to time a batch."""
 RESULTS: Final = Path(__file__).parent / "results"
@@ -142,18 +143,23 @@ def warm(engine: Engine, size: tuple[int, int], threads: int, device: str, fresh
 def batched(
     engine: Engine, size: tuple[int, int], threads: int, fresh: list[Pair], counts: tuple[int, ...], device: str, memory: PeakMemory
 ) -> list[Batch]:
-    """Throughput by how many are drawn at once. Batches hold each pair as often as they must."""
+    """Throughput by how many are drawn at once: the same pictures in every size of batch, in turns, so that what else the machine does
+    falls on all of them; medians of what a picture took. Each pair comes as often as it must.
+    """
+    fittings = [fresh[k % len(fresh)].fitting for k in range(max(*counts, BATCHED_LEAST))]
+    watches = {count: Stopwatch(device) for count in counts}
+    peaks = dict.fromkeys(counts, 0.0)
+    for turn in range(BATCHED_TURNS):
+        for count in counts[:: 1 if turn % 2 == 0 else -1]:
+            give_back()
+            memory.lap()
+            for begin in range(0, len(fittings), count):
+                watches[count](partial(engine.try_on, fittings[begin : begin + count]))
+            peaks[count] = max(peaks[count], memory.lap())
     found = []
-    for count in counts:
-        fittings = [fresh[k % len(fresh)].fitting for k in range(max(count, BATCHED_LEAST))]
-        watch = Stopwatch(device)
-        give_back()
-        memory.lap()
-        for begin in range(0, len(fittings), count):
-            watch(partial(engine.try_on, fittings[begin : begin + count]))
-        total_ms = sum(watch.wall_ms)
-        per_second, each = round(1000 * len(fittings) / total_ms, 2), round(total_ms / len(fittings), 3)
-        found.append(Batch(*size, threads, count, watch.spread(), per_second, each, memory.lap()))
+    for count, watch in watches.items():
+        each = statistics.median(watch.wall_ms) / count
+        found.append(Batch(*size, threads, count, watch.spread(), round(1000 / each, 2), round(each, 3), peaks[count]))
     return found
 
 
