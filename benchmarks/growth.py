@@ -48,7 +48,7 @@ from service.settings import Settings
 
 SIZE: Final = (768, 1024)
 SIZES: Final = ((192, 256), (384, 512), (576, 768), (768, 1024), (960, 1280), (1152, 1536), (1536, 2048), (2304, 3072), (3000, 4000))
-"""(width, height) px. From 2,048 px on photos are dressed reduced and composed at their own size."""
+"""(width, height) px. From 1,536 px on photos are dressed reduced and composed at their own size."""
 BATCHES: Final = (1, 2, 4, 8, 16, 32, 64)
 OUTFIT: Final = ("chinos", "tank", "gingham", "turtleneck")
 """Inner to outer; the first one, two, three and four of them are drawn."""

@@ -78,7 +78,7 @@ class Machine(msgspec.Struct, frozen=True):
             processor=_processor(),
             cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
             load=round(os.getloadavg()[0], 2),
-            system=f"{platform.system()} {platform.release()}",
+            system=f"{platform.system()} {platform.release().partition('-')[0]}",
             python=platform.python_version(),
             packages={name: version(name) for name in PACKAGES},
             device=name,
@@ -90,7 +90,11 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in facts:
+        return platform.machine()
+    # hypervisors give the same name to processors of several generations
+    return f"{facts['model name']} ({facts.get('cpu family', '?')}/{facts.get('model', '?')})"
 
 
 class Stopwatch:

@@ -49,7 +49,8 @@ class DeviceJpeg:
         height, width = TRIAL_SIZE
         smooth = np.add.outer(np.arange(height), np.arange(width)).astype(np.uint8)
         picture = np.ascontiguousarray(np.repeat(smooth[..., None], 3, 2))
-        back = self.decode(self.encode(picture, 95))
+        written = self.encode(picture, 95)
+        back = None if written is None else self.decode(written)
         if back is None or back.shape != picture.shape or np.abs(back.astype(np.int16) - picture).mean() > TRIAL_LEVELS:
             raise RuntimeError("nvJPEG does not give back what it was given")
 
@@ -63,7 +64,10 @@ class DeviceJpeg:
             return None
         return np.ascontiguousarray(picture.permute(1, 2, 0).contiguous().cpu().numpy())
 
-    def encode(self, picture: Picture, quality: int) -> bytes:
-        """A JPEG file of a picture (H, W, 3), colour at full resolution."""
-        planes = torch.from_numpy(np.ascontiguousarray(picture)).to(self._device).permute(2, 0, 1).contiguous()
-        return bytes(self._encode(planes, quality).cpu().numpy())
+    def encode(self, picture: Picture, quality: int) -> bytes | None:
+        """A JPEG file of a picture (H, W, 3), colour at full resolution; None where the device could not, for want of memory perhaps."""
+        try:
+            planes = torch.from_numpy(np.ascontiguousarray(picture)).to(self._device).permute(2, 0, 1).contiguous()
+            return bytes(self._encode(planes, quality).cpu().numpy())
+        except RuntimeError:
+            return None

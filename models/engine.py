@@ -130,7 +130,7 @@ class Engine:
 
     assets_dir: folder of MediaPipe's model files (None: the default cache); device: a torch device;
     threads: those that draw a picture side by side (None: as many as torch would take). One by default: a service has other
-    pictures to encode and read meanwhile. Torch itself keeps to one: the operations are small, and two OpenMP threads that wait for
+    pictures to encode and read meanwhile. Torch itself keeps to one then: the operations are small, and two OpenMP threads that wait for
     each other on a busy machine cost more than they save. People and garments may be read by several threads
     while one draws. clock: makes what times the stages of a drawing. compiled: on CUDA recordings are compiled first, which takes
     minutes for each set of shapes: for measuring.
@@ -338,9 +338,11 @@ class Engine:
             return picture, edit, edges, clock.timings_ms
         with clock("plate"):
             fittings = [self._tensors(fitting) for fitting in batch]
-        with clock("core"):  # stages of a recording cannot be told apart, and all of it runs on while the host goes on
-            picture, edit, edges = on_host(*self._replayer.draw(fittings, _unit_px(batch)))
-        self._replayer.forget()
+        try:
+            with clock("core"):  # stages of a recording cannot be told apart, and all of it runs on while the host goes on
+                picture, edit, edges = on_host(*self._replayer.draw(fittings, _unit_px(batch)))
+        finally:
+            self._replayer.forget()
         return picture, edit, edges, clock.timings_ms
 
     @torch.inference_mode()

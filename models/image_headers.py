@@ -7,6 +7,7 @@ the file.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
@@ -115,21 +116,28 @@ def claimed_size(data: bytes, kind: Format) -> tuple[int, int] | None:
 def _gif_size(data: bytes) -> tuple[int, int]:
     """Of the screen and the first frame: a frame that stands out of the screen makes it larger, and none has to fit."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
+    at, parts = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0), 0
     while at < len(data) and data[at] != GIF_TRAILER:
         if data[at] == GIF_FRAME:
             left, top, across, down = struct.unpack_from("<4H", data, at + 1)
             return max(height, top + down), max(width, left + across)
         if data[at] != GIF_EXTENSION:  # dirt between blocks is passed over
-            at += 1
+            found = GIF_BLOCK.search(data, at)
+            at = found.start() if found else len(data)
             continue
         at += 2
         while data[at]:
             at += 1 + data[at]
+            parts += 1
+            if parts > GIF_PARTS_MOST:
+                raise BrokenImage("This GIF picture begins with a thousand comments and no picture.")
         at += 1
     return height, width
 
 
+GIF_BLOCK = re.compile(b"[,!;]")
+GIF_PARTS_MOST = 65_536
+"""Parts of extensions before the first frame, of up to 255 bytes each: more are there to keep somebody busy."""
 GIF_FRAME, GIF_EXTENSION, GIF_TRAILER = b",!;"
 """What a block of a GIF file begins with (GIF89a, section 20, 24 and 27)."""
 

@@ -52,7 +52,9 @@ class JpegCodec(Protocol):
         """As it is stored, not turned; None for a file that the CPU's decoders have to look at."""
         ...
 
-    def encode(self, picture: Picture, quality: int) -> bytes: ...
+    def encode(self, picture: Picture, quality: int) -> bytes | None:
+        """None where the CPU has to."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,10 +286,9 @@ PNG_LEVEL = 1
 def encode(picture: Picture, kind: Encoding, quality: int | None = None, codec: JpegCodec | None = None) -> bytes:
     """Encodes uint8 RGB (H, W, 3). `quality` 1..100 of JPEG, WebP and AVIF; PNG is lossless. codec: what writes JPEG files."""
     match kind:
-        case "jpeg" if codec is not None:
-            return codec.encode(picture, quality or JPEG_QUALITY)
         case "jpeg":
-            return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality or JPEG_QUALITY, "RGB", "444"))
+            written = None if codec is None else codec.encode(picture, quality or JPEG_QUALITY)
+            return written or bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality or JPEG_QUALITY, "RGB", "444"))
         case "png":
             return _save(picture, "PNG", compress_level=PNG_LEVEL)
         case "webp":

@@ -49,6 +49,11 @@ class CudaRecorder:
 
     def __call__(self, core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
         """Raises RuntimeError where CUDA cannot."""
+        with torch.cuda.device(inputs[0].device):  # streams and graphs are of the current device, whatever the tensors are of
+            return self._recorded(core, inputs)
+
+    def _recorded(self, core: Core, inputs: Sequence[Tensor]) -> Callable[[], Outputs]:
+        device = inputs[0].device
         run = torch.compile(core, fullgraph=True, dynamic=False) if self._compiled else core
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
@@ -63,7 +68,8 @@ class CudaRecorder:
             outputs: Outputs = run(*inputs)
 
         def replay() -> Outputs:
-            graph.replay()
+            with torch.cuda.device(device):
+                graph.replay()
             return outputs
 
         return replay

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -121,7 +122,7 @@ class Dresser(Generic[P, G]):
         self.batcher = Batcher(engine, self._device, size, settings.batch_wait_ms / 1000, batched)
         self.admission = Admission(settings.queue_limit, hands=max(1, min(settings.reader_threads, 2)))
         self._flights: Flights[_Flown] = Flights(vault.store)
-        self._encoding_s = Mean(0.0)
+        self._encoding_s: defaultdict[Encoding, Mean] = defaultdict(lambda: Mean(0.0))
         self._untidy = False
 
     async def warm_up(self) -> None:
@@ -146,12 +147,12 @@ class Dresser(Generic[P, G]):
         """Raises InputRejected, OutfitNotWearable, MuslinError, PhotoExpired, PhotoNotFound, Overloaded, DeadlineExceeded."""
         stages = Stages()
         patience_s = order.patience_s or self._settings.request_timeout_s
-        alone = not self.admission.inside
+        company = _Company()
         try:
             async with asyncio.timeout(patience_s):
-                return await self._dress(order, stages, asyncio.get_running_loop().time() + patience_s)
+                return await self._dress(order, stages, asyncio.get_running_loop().time() + patience_s, company)
         except TimeoutError:
-            if not alone:  # it would have been in time but for the others, or could be: worth another attempt
+            if company.met:  # it would have been in time but for the others, or could be: worth another attempt
                 raise Overloaded(BUSY, retry_after_s=self.admission.empty_s()) from None
             raise DeadlineExceeded(f"The try-on was not finished within {patience_s:g} seconds.") from None
 
@@ -160,7 +161,7 @@ class Dresser(Generic[P, G]):
         found = await self._vault.get_record(key_of("result", result_id), Dressed)
         return found if found is not None and caller.may_see(found[0].tenant, found[0].shopper) else None
 
-    async def _dress(self, order: Order, stages: Stages, deadline: float) -> Answer:
+    async def _dress(self, order: Order, stages: Stages, deadline: float, company: _Company) -> Answer:
         plan = stages.timed("digest", lambda: self._plan(order))
         known = isinstance(order.photo, KeptPhoto) and all(isinstance(garment, Garment) for garment in order.garments)
         work = plan() if known else await self._reader.codecs.run(plan)  # pictures are megabytes to digest, ids are not
@@ -174,6 +175,7 @@ class Dresser(Generic[P, G]):
         async def compute() -> _Flown:
             patience_s = deadline - asyncio.get_running_loop().time()
             kind = "warm" if self._reader.knows_person(work.photo_digest) else "cold"
+            company.met = self.admission.inside > 0  # nothing is awaited before it enters
             with self.admission.enter(kind, patience_s) as visit:
                 self._untidy = True
                 own = Stages(tell=self._tracing.teller())
@@ -211,7 +213,7 @@ class Dresser(Generic[P, G]):
         read, pictures = await self._read_all(order, work, stages)
         fitting = Fitting(read.person, tuple(picture.garment for picture in pictures), order.tuck)
         try:
-            result, device_s = await self.batcher.draw(fitting, deadline - self._encoding_s.likely)
+            result, device_s = await self.batcher.draw(fitting, deadline - self._encoding_s[order.encoding].likely)
         except CategoryNotSupported as error:
             raise OutfitNotWearable(f"{error.detail} {taken_for(fitting.garments)}", field="garment") from error
         stages.add("try_on", device_s)
@@ -219,7 +221,7 @@ class Dresser(Generic[P, G]):
         picture = await self._reader.codecs.run(
             stages.timed("encode", lambda: encode(result.picture, order.encoding, codec=self._engine.jpeg))
         )
-        self._encoding_s.learn(time.perf_counter() - begin)
+        self._encoding_s[order.encoding].learn(time.perf_counter() - begin)
         height, width = result.picture.shape[:2]
         notices = collect(
             (
@@ -282,6 +284,13 @@ class Dresser(Generic[P, G]):
         """What was under way when its photo was deleted is not shown any more."""
         with suppress(StoreUnavailable):
             await self._photos.find(caller, photo.id)
+
+
+@dataclass(slots=True)
+class _Company:
+    """Whether others were inside when a request got in; so it is taken for one that never did, or waited for another's try-on."""
+
+    met: bool = True
 
 
 UNKNOWN_EPOCH: Final = -1

@@ -137,7 +137,7 @@ PROBLEM_TYPES: Final = {
             "deadline-exceeded",
             504,
             "Deadline exceeded",
-            "It took too long, although nobody else was in the way: send a smaller photo, or allow more time.",
+            "It took too long, although nobody was before it: send a smaller photo, or allow more time.",
         ),
     )
 }

@@ -20,8 +20,8 @@ import litestar
 import msgspec
 import ray
 from ray import serve
-from ray.exceptions import ObjectLostError, RayActorError
-from ray.serve.exceptions import BackPressureError
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, WorkerCrashedError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
 
 from deploy.ray.carried import ANSWER, REQUEST, Answer, Request, seal, unseal
 from deploy.ray.replica import NAME, shared_settings
@@ -125,9 +125,9 @@ class Door:
             sealed = await asyncio.to_thread(seal, self._secrets, REQUEST, carried)
             try:
                 answer = await self._ask(sealed)
-            except BackPressureError:
+            except (BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError):  # nobody has begun with it
                 raise Overloaded(BUSY, retry_after_s=RETRY_AFTER_S) from None
-            except (RayActorError, ObjectLostError):
+            except (RayActorError, WorkerCrashedError, NodeDiedError, ObjectLostError):
                 logger.warning("A replica was lost%s", "" if repeatable else " with a request that may not be repeated")
                 if not repeatable:
                     break

@@ -216,7 +216,8 @@ def _armhole(frame: Frame, measures: Measures, scale: Tensor, out: Tensor, up: T
     own = (offset * out).sum(-1) - measures.armhole * scale[:, None]
     at = ((offset * up).sum(-1) / unit - BARE_FROM) / (BARE_TO - BARE_FROM) * (BARE_COUNT - 1)
     off = sample(frame.armhole, at[..., None])[..., 0] - own
-    bare = (measures.sleeved < 0.5)[:, None] & (measures.straps < 0.5)[:, None]
+    seen = sample((frame.armhole >= 0).to(unit.dtype), at[..., None])[..., 0] > 0.99  # on both heights beside it
+    bare = seen & (measures.sleeved < 0.5)[:, None] & (measures.straps < 0.5)[:, None]
     alike = ((ARMHOLE_NEAR[1] - off.abs() / unit) / (ARMHOLE_NEAR[1] - ARMHOLE_NEAR[0])).clamp(0, 1)
     return chord + out * (off * alike * bare)[..., None]
 

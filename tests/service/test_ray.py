@@ -24,10 +24,13 @@ from service.secrets import Secrets, new_secret, read_secret
 from service.settings import Settings
 from tests.service.servers import free_port
 from tests.service.test_garments import some
-from tests.service.test_photos import by_id, keep, unique
+from tests.service.test_photos import by_id, keep, unique, wait_until
 from tests.service.test_try_ons import form, post
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'muslin[ray]'")
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'muslin[ray]'"),
+    pytest.mark.timeout(600),  # starting Ray takes long on a busy machine
+]
 ROOT = Path(__file__).parents[2]
 START_S = 120
 RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -147,7 +150,11 @@ def test_what_one_replica_keeps_the_other_has_and_deletes(door: str) -> None:
 def test_full_queues_are_told_as_overload(door: str) -> None:
     garment = some(1)
     with httpx.Client(base_url=door, timeout=60) as client, ThreadPoolExecutor(40) as pool:
-        answers = list(pool.map(lambda seed: post(client, form(some(seed), garment)), range(100, 140)))
+        answers: list[httpx.Response] = []
+        for first in (100, 200, 300):  # a machine that sends more slowly than is drawn fills no queue at the first go
+            answers += pool.map(lambda seed: post(client, form(some(seed), garment)), range(first, first + 40))
+            if 503 in {answer.status_code for answer in answers}:
+                break
     assert {answer.status_code for answer in answers} == {200, 503}
     for answer in answers:
         if answer.status_code == 503:
@@ -162,13 +169,14 @@ def test_a_replica_that_dies_under_load_fails_nobody(door: str) -> None:
         before = replicas(client)
 
         def load(first: int) -> None:
-            statuses.extend(post(client, form(some(first + k), garment)).status_code for k in range(12))
+            for k in range(16):
+                statuses.append(post(client, form(some(first + k), garment)).status_code)
 
         loads = [pool.submit(load, 1000 * n) for n in range(1, 5)]
-        time.sleep(0.4)
+        wait_until(lambda: len(statuses) >= 4)
         assert not any(done.done() for done in loads)
         os.kill(min(before), signal.SIGKILL)
         for done in loads:
             done.result()
-        assert statuses == [200] * 48
+        assert statuses == [200] * 64
         assert min(before) not in replicas(client)
