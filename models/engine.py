@@ -155,7 +155,7 @@ class Engine:
         self._clock = clock or StageClock
         self._replayer = Replayer(self._topology, CudaRecorder(compiled)) if self._device.type == "cuda" else None
         self._jpeg = DeviceJpeg.of(self._device)
-        self._number = lru_cache(maxsize=NUMBERS_KEPT)(partial(_number, self._device))
+        self._number = lru_cache(maxsize=NUMBERS_KEPT, typed=True)(partial(_number, self._device))
 
     @property
     def version(self) -> str:

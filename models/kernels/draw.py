@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -138,10 +138,11 @@ class Painter:
         self._memory: FloatArray = np.zeros(0, np.float32)
 
     def close(self) -> None:
-        """Ends its threads."""
-        if self._threads is not None:
-            self._threads.shutdown()
-            self._threads = None
+        """Ends its threads, after the picture that is being drawn."""
+        with self._drawing:
+            if self._threads is not None:
+                self._threads.shutdown()
+                self._threads = None
 
     def warm_up(self) -> None:
         """Compiles or loads what not every picture needs."""
@@ -230,7 +231,9 @@ class Painter:
             return [call(0)]
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._parts, "painter")
-        return list(self._threads.map(call, range(self._parts)))
+        parts = [self._threads.submit(call, part) for part in range(self._parts)]
+        wait(parts)  # when one fails too: the others write into what the next picture is drawn in
+        return [part.result() for part in parts]
 
     def _planes(self, count: int, box: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """count - 1 planes of `box` (h, w) and one more, with anything finite in them."""

@@ -8,6 +8,7 @@ OpenCV does, at 32nds of a pixel and without half-pixel offsets: whoever samples
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +61,10 @@ class TorchNetworks:
             selfie = Path(assets.selfie).read_bytes()
         except (zipfile.BadZipFile, KeyError, OSError) as error:
             raise AssetError(f"The model files in {assets.pose.parent} cannot be read: {error}") from error
-        self._detector, self._landmarks, self._selfie = (Graph(data).to(device).eval() for data in (detector, landmarks, selfie))
+        try:
+            self._detector, self._landmarks, self._selfie = (Graph(data).to(device).eval() for data in (detector, landmarks, selfie))
+        except (ImportError, AttributeError, struct.error) as error:  # another MediaPipe, or a damaged file
+            raise AssetError(f"The model files in {assets.pose.parent} cannot be rebuilt: {error}") from error
         self._anchors = anchors(self._detector.input_size[0], device)
         self._classifier = None if assets.multiclass is None else SixClasses(assets.multiclass)
         self.closed = False

@@ -67,9 +67,9 @@ class MediaPipeNetworks:
                 self._landmarker, self._segmenter, self._image = _load(assets)
             except (RuntimeError, ValueError, OSError) as error:
                 raise AssetError(f"MediaPipe cannot load its model files from {assets.pose.parent}: {error}") from error
-        self._classifier = None if assets.multiclass is None else SixClasses(assets.multiclass)
         # Left to the interpreter's end, MediaPipe's own finalisers fail loudly.
         self._finalizer = weakref.finalize(self, _close, self._landmarker, self._segmenter)
+        self._classifier = None if assets.multiclass is None else SixClasses(assets.multiclass)
 
     @property
     def closed(self) -> bool:
