@@ -144,21 +144,24 @@ def batched(
     engine: Engine, size: tuple[int, int], threads: int, fresh: list[Pair], counts: tuple[int, ...], device: str, memory: PeakMemory
 ) -> list[Batch]:
     """Throughput by how many are drawn at once: the same pictures in every size of batch, in turns, so that what else the machine does
-    falls on all of them; medians of what a picture took. Each pair comes as often as it must.
+    falls on all of them; the median over the turns of what a picture took on average. Each pair comes as often as it must.
     """
     fittings = [fresh[k % len(fresh)].fitting for k in range(max(*counts, BATCHED_LEAST))]
     watches = {count: Stopwatch(device) for count in counts}
+    turns_ms: dict[int, list[float]] = {count: [] for count in counts}
     peaks = dict.fromkeys(counts, 0.0)
     for turn in range(BATCHED_TURNS):
         for count in counts[:: 1 if turn % 2 == 0 else -1]:
             give_back()
             memory.lap()
+            before = len(watches[count].wall_ms)
             for begin in range(0, len(fittings), count):
                 watches[count](partial(engine.try_on, fittings[begin : begin + count]))
+            turns_ms[count].append(sum(watches[count].wall_ms[before:]) / len(fittings))
             peaks[count] = max(peaks[count], memory.lap())
     found = []
     for count, watch in watches.items():
-        each = statistics.median(watch.wall_ms) / count
+        each = statistics.median(turns_ms[count])
         found.append(Batch(*size, threads, count, watch.spread(), round(1000 / each, 2), round(each, 3), peaks[count]))
     return found
 
