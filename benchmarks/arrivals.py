@@ -16,6 +16,8 @@ from typing import Final
 
 import msgspec
 
+from benchmarks.measure import nearest_rank
+
 MOST_IN_FLIGHT: Final = 1000
 """Connections at once; beyond, requests wait for one, and that counts as latency too."""
 GIVE_UP_S: Final = 60.0
@@ -36,12 +38,6 @@ class Latencies(msgspec.Struct, frozen=True):
         if not milliseconds:
             return cls(0, 0.0, 0.0, 0.0, 0.0)
         return cls(len(milliseconds), *(round(nearest_rank(milliseconds, share), 3) for share in (0.5, 0.95, 0.99, 1.0)))
-
-
-def nearest_rank(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` (0..1] of all do not exceed."""
-    ordered = sorted(values)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from benchmarks.figures import COLOURS, figure, save
+from benchmarks.measure import tell
 from benchmarks.service_load import Report as HttpReport
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -296,14 +297,9 @@ def main() -> None:
                     else "none"
                 )
                 print(f"{need.rate:>12,.0f}/s: {said}")
-    line = msgspec.json.encode(report)
-    msgspec.json.decode(line, type=Report)  # what is written can be read
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
     if options.plot:
         save(plot(report), options.plot)
-    print(line.decode())
+    tell(report, options.json)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import msgspec
 import torch
 
 from benchmarks import gpu
-from benchmarks.measure import Machine, PeakMemory, Spread, Stopwatch, nearest_rank, timed
+from benchmarks.measure import Machine, PeakMemory, Spread, Stopwatch, nearest_rank, tell, timed
 from benchmarks.pairs import Pair, pairs, photos
 from benchmarks.yardsticks import NETWORK_SIZES, floor, network, phone_photo
 from models.engine import VERSION, Engine
@@ -248,12 +248,7 @@ def main() -> None:
         parser.error("torch sees no CUDA device here")
     report = measure(options.device, options.quick)
     show(report)
-    line = msgspec.json.encode(report)
-    msgspec.json.decode(line, type=Report)  # what is written can be read
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
-    print(line.decode())
+    tell(report, options.json)
 
 
 if __name__ == "__main__":

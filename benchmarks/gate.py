@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.core import RESULTS
-from benchmarks.measure import Machine, nearest_rank
+from benchmarks.measure import Machine, nearest_rank, write
 from benchmarks.pairs import Pair, at_size
 from benchmarks.yardsticks import kernel
 from models.engine import VERSION, Engine, StageClock
@@ -277,14 +277,6 @@ def comparable(base: Baseline, here: Machine) -> Levels:
         return base.levels
     stages = {name: Level(ELSEWHERE * level.ratio, level.share) for name, level in base.levels.stages.items()}
     return Levels(ELSEWHERE * base.levels.core_p95, ELSEWHERE * base.levels.core_clock, stages)
-
-
-def write(value: msgspec.Struct, path: Path) -> None:
-    """As JSON that can be read again."""
-    line = msgspec.json.encode(value)
-    msgspec.json.decode(line, type=type(value))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
 
 
 def show(run: Run, base: Levels, at_home: bool) -> None:

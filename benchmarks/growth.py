@@ -11,16 +11,9 @@ line of JSON. See README.md.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -33,8 +26,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.figures import BAD, GOOD, INK, figure, save
-from benchmarks.measure import Machine, PeakMemory, Stopwatch, nearest_rank, resident_mb
+from benchmarks.measure import Machine, PeakMemory, Stopwatch, nearest_rank, resident_mb, tell
 from benchmarks.pairs import at_size, photos
+from benchmarks.service_load import Replica, serving
 from models.drape.cut import Garment
 from models.engine import VERSION, Engine, Person
 from models.images import encode
@@ -43,7 +37,6 @@ from models.samples import packshot
 from models.samples.person import sample_person
 from models.types import Tuck
 from service.memory import give_back
-from service.secrets import new_secret
 from service.settings import Settings
 
 SIZE: Final = (768, 1024)
@@ -60,8 +53,6 @@ ASKED_LEAST: Final = 120
 """... but so many of all together at least."""
 FORGOTTEN_S: Final = "0.05"
 """Results are kept for so long only: an order that comes round again is drawn anew."""
-READY_S: Final = 120.0
-ROOT: Final = Path(__file__).parents[1]
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -134,41 +125,6 @@ def by_garments(engine: Engine, rounds: int) -> list[Point]:
     return [_point(n, partial(engine.try_on, [Fitting(person, garments[:n], Tuck.OUT)]), rounds) for n in range(1, len(garments) + 1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    address: str
-    process: subprocess.Popen[bytes]
-
-
-@contextlib.contextmanager
-def serving() -> Iterator[Server]:
-    """The service as `muslin serve` starts it, ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        given = {"SECRET": new_secret(), "DATA_DIR": folder, "RESULT_TTL_S": FORGOTTEN_S}
-        command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-        environment = os.environ | {f"MUSLIN_{name}": value for name, value in given.items()}
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL)
-        try:
-            server, deadline = Server(f"http://127.0.0.1:{port}", process), time.monotonic() + READY_S
-            while not _ready(server):
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise RuntimeError("The service did not get ready; `python -m service serve` says why.")
-                time.sleep(0.1)
-            yield server
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _ready(server: Server) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{server.address}/health/ready").status_code == 200
-    return False
-
-
 def orders(client: httpx.Client, garments: Sequence[str]) -> list[dict[str, object]]:
     """What may be asked for; all of it was drawn once: photos are read, garments too, plates made."""
     consent = {"consent": Settings().consent_version}
@@ -187,7 +143,7 @@ def orders(client: httpx.Client, garments: Sequence[str]) -> list[dict[str, obje
     return made
 
 
-def load(server: Server, made: Sequence[dict[str, object]], clients: int, each: int) -> Load:
+def load(server: Replica, made: Sequence[dict[str, object]], clients: int, each: int) -> Load:
     """Every client asks `each` times, for something else than the others ask for at that moment."""
     took: list[float] = []
     wrong: list[int] = []
@@ -221,7 +177,7 @@ def load(server: Server, made: Sequence[dict[str, object]], clients: int, each: 
 
 
 def by_clients(counts: Sequence[int], asked: int, least: int, garments: Sequence[str]) -> list[Load]:
-    with serving() as server, httpx.Client(base_url=server.address, timeout=60) as client:
+    with serving(1, None, RESULT_TTL_S=FORGOTTEN_S) as (server,), httpx.Client(base_url=server.address, timeout=60) as client:
         made = orders(client, garments)
         load(server, made, 2, 4)
         return [load(server, made, clients, max(asked, -(-least // clients))) for clients in counts]
@@ -304,14 +260,9 @@ def main() -> None:
     options = parser.parse_args()
     report = measure(options.quick)
     show(report)
-    line = msgspec.json.encode(report)
-    msgspec.json.decode(line, type=Report)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
     if options.plot:
         save(plot(report), options.plot)
-    print(line.decode())
+    tell(report, options.json)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,21 @@ def nearest_rank(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
 
 
+def tell(report: msgspec.Struct, path: Path | None) -> None:
+    """Prints a report as one line of JSON, and writes it to `path`; first it is made sure that it can be read again."""
+    write(report, path)
+    print(msgspec.json.encode(report).decode())
+
+
+def write(report: msgspec.Struct, path: Path | None) -> None:
+    """As JSON that can be read again; to no file for None."""
+    line = msgspec.json.encode(report)
+    msgspec.json.decode(line, type=type(report))
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
+
+
 class Spread(msgspec.Struct, frozen=True):
     """Of the milliseconds of `n` calls."""
 

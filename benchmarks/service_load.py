@@ -37,7 +37,7 @@ from matplotlib.figure import Figure
 from benchmarks.arrivals import Answer, Client, Latencies, alone, arrive, due_times, message
 from benchmarks.core import SIZE
 from benchmarks.figures import BAD, GOOD, INK, figure, save
-from benchmarks.measure import Machine
+from benchmarks.measure import Machine, tell
 from benchmarks.pairs import WARM_UP, photos
 from benchmarks.yardsticks import QUALITY, phone_photo
 from models.engine import VERSION
@@ -133,6 +133,10 @@ class Replica:
     port: int
     process: subprocess.Popen[bytes]
 
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def cpu_s(self) -> float | None:
         """Processor time of all its threads so far; None where /proc does not tell."""
         try:
@@ -173,7 +177,7 @@ def _wait_for(replica: Replica) -> None:
     deadline = time.monotonic() + READY_S
     while True:
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"http://127.0.0.1:{replica.port}/health/ready").status_code == 200:
+            if httpx.get(f"{replica.address}/health/ready").status_code == 200:
                 return
         if time.monotonic() > deadline or replica.process.poll() is not None:
             raise RuntimeError("The service did not get ready; `python -m service serve` says why.")
@@ -445,14 +449,9 @@ def main() -> None:
         print(
             f"{name}: alone p50 {kind.alone.p50_ms:.1f} ms, sustained at a p95 of {kind.bound_ms:g} ms: {kind.sustained_per_s or 'none'}/s"
         )
-    line = msgspec.json.encode(report)
-    msgspec.json.decode(line, type=Report)  # what is written can be read
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
     if options.plot:
         save(plot(report), options.plot)
-    print(line.decode())
+    tell(report, options.json)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.measure import Machine, resident_mb
+from benchmarks.measure import Machine, resident_mb, tell
 from benchmarks.pairs import at_size
 from models.drape.cut import Garment
 from models.engine import VERSION, Engine, Person
@@ -138,12 +138,7 @@ def main() -> int:
     options = parser.parse_args()
     use_one_arena()
     report = soak(options.tries)
-    line = msgspec.json.encode(report)
-    msgspec.json.decode(line, type=Report)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_bytes(msgspec.json.format(line, indent=1) + b"\n")
-    print(line.decode())
+    tell(report, options.json)
     return int(not report.passed)
 
 

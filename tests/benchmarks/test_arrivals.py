@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from benchmarks.arrivals import Client, alone, arrive, due_times, message, nearest_rank
+from benchmarks.arrivals import Client, alone, arrive, due_times, message
+from benchmarks.measure import nearest_rank
 
 SENT = message("/", b"{}", "application/json", "image/jpeg")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCache-Status: muslin; hit\r\nServer-Timing: encode;dur=1, try_on;dur=7.5\r\n\r\nok"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.arrivals import nearest_rank
+from benchmarks.measure import nearest_rank
 from models.images import encode
 from models.samples import packshot, sample_people
 from tests.service.test_photos import keep
