@@ -18,14 +18,13 @@ from models.compose.blend import Blend, Scene
 from models.compose.plate import make_plate
 from models.compose.worn import Off
 from models.confidence import CODES, PersonSigns, Verdict, judge, look_at_drape, look_at_person
-from models.core import Clock, Finished, Fittings, Step, draw, placed, stacked
-from models.core import edges as edges_of
+from models.core import Clock, Finished, Fittings, Step, draw, stacked
 from models.device_jpeg import DeviceJpeg
 from models.drape.cut import Garment, Measures, cut
 from models.drape.cut_lower import LowerMeasures
 from models.drape.frame import Frame, Placement
 from models.drape.targets import tuck_code
-from models.drape.warp import Topology, layers, meshes, warp
+from models.drape.warp import Topology, layers, warp
 from models.errors import CategoryNotSupported, GarmentError, GarmentNotIsolated, PersonError
 from models.garment.worn import worn_upper
 from models.interface import Explanation, Fitting, TryOn
@@ -51,6 +50,7 @@ from models.types import (
 
 if TYPE_CHECKING:
     from models.kernels.draw import Painter
+    from models.kernels.lay import Laid
     from models.kernels.scene import PackedScene
     from models.person.observe import Observation, Observer
 
@@ -151,7 +151,7 @@ class Engine:
         self._observer: Observer | None = None
         self._observing = threading.Lock()
         self._topology = Topology.on(self._device)
-        self._painter = _painter(self._device, threads or torch.get_num_threads())
+        self._painter = _painter(self._device, self._topology, threads or torch.get_num_threads())
         self._clock = clock or StageClock
         self._replayer = Replayer(self._topology, CudaRecorder(compiled)) if self._device.type == "cuda" else None
         self._jpeg = DeviceJpeg.of(self._device)
@@ -397,23 +397,22 @@ class Engine:
 
     def _paint(self, painter: Painter, fitting: Fitting[Person, Garment], clock: Clock) -> Finished:
         """Draws a fitting with compiled code."""
-        placement, drawn = self._paint_garment(painter, fitting, 0, None, clock)
+        laid, drawn = self._paint_garment(painter, fitting, 0, None, clock)
         for step in range(1, len(fitting.garments)):
-            placement, drawn = self._paint_garment(painter, fitting, step, drawn, clock)
-        outermost = fitting.garments[-1]
+            laid, drawn = self._paint_garment(painter, fitting, step, drawn, clock)
         return Finished(
             picture=drawn.picture.permute(0, 2, 3, 1).contiguous(),
             edit=drawn.edit[:, 0],
-            edges=edges_of(placement, outermost.torso, outermost.sleeves),
+            edges=laid.edges,
             blend=drawn,
-            placement=placement,
+            placement=laid.placement,
         )
 
     def _paint_garment(
         self, painter: Painter, fitting: Fitting[Person, Garment], step: int, inner: Blend | None, clock: Clock
-    ) -> tuple[Placement, Blend]:
+    ) -> tuple[Laid, Blend]:
         """Draws garment number `step` over the finished picture of the `inner` ones."""
-        from models.kernels.draw import Cloth, Fit, Mesh
+        from models.kernels.draw import Cloth, Fit
 
         person, garment = fitting.person, fitting.garments[step]
         with clock("plate"):
@@ -421,14 +420,10 @@ class Engine:
             scene = scene if inner is None else scene.after(inner)
             texture = garment.packed_texture()
         with clock("drape"):
-            placement = placed(person.frame, garment.measures, torch.tensor([tuck_code(_tuck(fitting, step))]))
-            torso, strips = (
-                Mesh(vertices[0].numpy(), attributes[0].numpy(), triangle.numpy())
-                for vertices, attributes, triangle in meshes(placement, garment.torso, garment.sleeves, self._topology)
-            )
-            fit = Fit.of(placement, person.frame.leg_front)
+            laid = painter.layer.lay(person.frame, garment, self._number(tuck_code(_tuck(fitting, step))))
+            fit = Fit.of(laid.placement, person.frame.leg_front)
         cloth, unit = Cloth(texture, garment.texture_scale), _unit_px([fitting])
-        return placement, painter.draw(scene, cloth, None if fit.lower else torso, strips, fit, unit, clock)
+        return laid, painter.draw(scene, cloth, None if fit.lower else laid.torso, laid.strips, fit, unit, clock)
 
     def _place_map(self, placement: Placement, garment: Garment, size: tuple[int, int]) -> FloatArray:
         """(H, W, 2) place on the picture of `garment`, the first of those placed, -1e4 where none."""
@@ -443,13 +438,13 @@ class Engine:
         return np.asarray(place_, np.float32)
 
 
-def _painter(device: torch.device, threads: int) -> Painter | None:
+def _painter(device: torch.device, topology: Topology, threads: int) -> Painter | None:
     """What draws by compiled code on `device`; None where torch does it."""
     if device.type != "cpu":
         return None
     from models.kernels.draw import Painter
 
-    return Painter(threads)
+    return Painter(topology, threads)
 
 
 def _number(device: torch.device, value: float) -> torch.Tensor:

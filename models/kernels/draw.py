@@ -25,8 +25,9 @@ from models.drape.frame import Placement
 from models.drape.grids import BODY_ROWS, WAIST_ROW
 from models.drape.raster import TILE_MOST
 from models.drape.targets import GOES_ON
-from models.drape.warp import raster_step
+from models.drape.warp import Topology, raster_step
 from models.kernels import passes
+from models.kernels.lay import Layer, Mesh
 from models.kernels.passes import Look
 from models.kernels.planes import box_mean, closed, wide_only
 from models.kernels.raster import affine_maps, band_spans, rasterise
@@ -38,18 +39,6 @@ Clock = Callable[[str], AbstractContextManager[None]]
 Found = TypeVar("Found")
 KEPT_MB = 96
 """Memory for planes that is kept from one picture to the next, at most: fresh pages cost as much as the work on them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mesh:
-    """A grid on the photo."""
-
-    vertices: FloatArray
-    """(V, 2) px of the photo."""
-    attributes: FloatArray
-    """(V, 4) x and y on the garment picture, across and down or along, as in `models.drape.warp.Warp`."""
-    triangles: IntArray
-    """(T, 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +119,9 @@ class _Box:
 class Painter:
     """Draws one garment at a time."""
 
-    def __init__(self, threads: int = 1) -> None:
-        """threads: that many bands are worked on at a time."""
+    def __init__(self, topology: Topology, threads: int = 1) -> None:
+        """topology: on the CPU; threads: that many bands are worked on at a time."""
+        self.layer = Layer(topology)
         self._drawing = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
         self._parts = threads

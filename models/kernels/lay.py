@@ -1,0 +1,87 @@
+"""Lays garments on bodies on a CPU: the curves, the grids they span and the edges, played from a tape (`models.kernels.tape`)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.core import edges, placed, tensors, with_tensors
+from models.drape.cut import Garment, Measures
+from models.drape.cut_lower import LowerMeasures
+from models.drape.frame import Frame, Placement
+from models.drape.warp import Topology, meshes
+from models.kernels.tape import Played, record
+from models.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """A grid on the photo."""
+
+    vertices: FloatArray
+    """(V, 2) px of the photo."""
+    attributes: FloatArray
+    """(V, 4) x and y on the garment picture, across and down or along, as in `models.drape.warp.Warp`."""
+    triangles: IntArray
+    """(T, 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A garment on a body; tensors of a batch of one."""
+
+    placement: Placement
+    torso: Mesh
+    strips: Mesh
+    edges: Tensor
+    """As in `models.core.Finished`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    play: Played
+    like: Placement
+    """One of the kind that the tape makes."""
+
+
+class Layer:
+    """Lays one garment after another; the first of a kind is recorded, which takes some 50 ms."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._torso, self._strips = topology.torso.numpy(), topology.sleeves.numpy()
+        self._recordings: dict[type[Measures | LowerMeasures], _Recording] = {}
+        self._recording = threading.Lock()
+
+    def lay(self, frame: Frame, garment: Garment, tuck: Tensor) -> Laid:
+        """frame: of one body; tuck (1,): see `models.drape.targets.tuck_code`."""
+        kind = type(garment.measures)
+        given = frame, garment.measures, garment.torso, garment.sleeves, tuck
+        with self._recording:
+            recording = self._recordings.get(kind)
+            if recording is None:
+                recording = self._recordings[kind] = self._recorded(given)
+        found = recording.play(*(tensor.numpy() for tensor in tensors(given)))
+        torso, torso_attributes, strips, strips_attributes, both_edges = found[-5:]
+        return Laid(
+            placement=with_tensors(recording.like, [torch.from_numpy(array) for array in found[:-5]]),
+            torso=Mesh(torso[0], torso_attributes[0], self._torso),
+            strips=Mesh(strips[0], strips_attributes[0], self._strips),
+            edges=torch.from_numpy(both_edges),
+        )
+
+    def _recorded(self, given: tuple[Frame, Measures | LowerMeasures, Tensor, Tensor, Tensor]) -> _Recording:
+        like: list[Placement] = []
+
+        def lay(*parts: Tensor) -> Sequence[Tensor]:
+            frame, measures, torso, strips, tuck = with_tensors(given, parts)
+            placement = placed(frame, measures, tuck)
+            like.append(placement)
+            grids = meshes(placement, torso, strips, self._topology)
+            return *tensors(placement), *(part for grid in grids for part in grid[:2]), edges(placement, torso, strips)
+
+        return _Recording(record(lay, list(tensors(given))), like[0])
