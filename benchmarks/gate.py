@@ -243,6 +243,16 @@ def judged(engine: Engine, fittings: Sequence[Pair], size: tuple[int, int], base
     return Run(not told, load, attempts, round(time.perf_counter() - begin, 1), levels, told)
 
 
+def in_turns(engines: Sequence[Engine], fittings: Sequence[Pair], size: tuple[int, int], rounds: int = ROUNDS) -> list[Levels]:
+    """What each of several engines, all with a ProcessorClock, takes in the same minute, round by round."""
+    call, samples = kernel(size), [Samples() for _ in engines]
+    call()
+    for _ in range(rounds):
+        for engine, own in zip(engines, samples, strict=True):
+            own.take(engine, fittings, call, 1)
+    return [own.levels() for own in samples]
+
+
 def baseline(reason: str, engine: Engine, fittings: Sequence[Pair], size: tuple[int, int], rounds: int = ROUNDS) -> Baseline:
     """Measures what to compare with from now on."""
     call, found = kernel(size), []

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from models.kernels.ramps import ramped
 from models.types import BoolArray, FloatArray, Picture
 
 WIDE_PX = 6
@@ -126,11 +127,12 @@ def median_colour(photo: Picture, mask: BoolArray) -> FloatArray:
 
 def ramp(value: FloatArray, start: float | FloatArray, stop: float | FloatArray) -> FloatArray:
     """0 at `start`, 1 at `stop`, linear between and held beyond; `stop` may be the smaller."""
+    if value.dtype == np.float32 and value.flags.c_contiguous and not isinstance(start, np.ndarray) and not isinstance(stop, np.ndarray):
+        return ramped(value.reshape(-1), float(start), float(stop - start)).reshape(value.shape)
     share: FloatArray = np.clip((value - start) / (stop - start), 0, 1)
     return share
 
 
 def steep(mask: FloatArray) -> FloatArray:
     """A soft mask (0..1) with a narrow edge at one half."""
-    sharp: FloatArray = np.clip((mask - 0.5) * SHARPEN + 0.5, 0, 1)
-    return sharp
+    return ramp(mask, 0.5 - 0.5 / SHARPEN, 0.5 + 0.5 / SHARPEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -292,11 +293,19 @@ def _run_in(body: Body) -> FloatArray:
     return np.asarray(body.band[:, None] / SIDE_SHARE * narrower * (down >= high), np.float32)
 
 
+@lru_cache(maxsize=2)
+def _noise(height: int, width: int) -> FloatArray:
+    """The same for every photo of a size; not to be written to."""
+    noise = np.random.default_rng(0).standard_normal((height, width), np.float32)
+    noise.flags.writeable = False
+    return noise
+
+
 def _textured(
     fill: FloatArray, photo: Picture, seen: FloatArray, on_skin: FloatArray, box: Box, scale: float, unit_px: float
 ) -> FloatArray:
     """`fill` (h, w, 3) of the `box` with grain, and where it is skin (`on_skin` 0..1) with that of the `seen` skin and its mottling."""
-    noise = np.random.default_rng(0).standard_normal(seen.shape, np.float32)
+    noise = _noise(seen.shape[0], seen.shape[1])
     texture, mottled = mottling(photo, seen, noise, scale, unit_px, box)
     grain = blur(noise[box], 1.0) * np.float32(GRAIN)
     added = grain + (texture - grain) * on_skin
