@@ -26,7 +26,7 @@ from models.engine import VERSION, Engine, Person
 from models.interface import Fitting
 from models.samples import packshot
 from models.samples.person import sample_person
-from service.memory import give_back, use_one_arena
+from service.memory import give_back, set_up_malloc
 
 SIZE: Final = (180, 240)
 """(width, height) px: what leaks, leaks at any size, and small pictures are drawn four times as fast."""
@@ -136,7 +136,7 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=10_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    use_one_arena()
+    set_up_malloc()
     report = soak(options.tries)
     tell(report, options.json)
     return int(not report.passed)

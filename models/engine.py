@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from models.kernels.scene import PackedScene
     from models.person.observe import Observation, Observer
 
-VERSION = "0.5.0"
+VERSION = "0.5.1"
 WARM_UP_SIZE = (384, 512)
 """(width, height) px of the garment drawn to warm up."""
 OUTFIT_MOST = 4

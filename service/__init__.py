@@ -1,5 +1,5 @@
 """The service: HTTP, storage, concurrency, and the command line; no image maths."""
 
-from service.memory import use_one_arena
+from service.memory import set_up_malloc
 
-use_one_arena()  # here, because numpy starts threads as soon as it is imported
+set_up_malloc()  # here, because numpy starts threads as soon as it is imported

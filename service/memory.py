@@ -11,17 +11,24 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
-M_ARENA_MAX: Final = -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Of glibc's malloc.h."""
+MAPPED_FROM: Final = 32 << 20
+"""Bytes from which a piece is mapped by itself; the most that glibc takes."""
+KEPT_BYTES: Final = 1 << 30
+"""Free memory at the heap's end that is kept for the next plane: whoever gives it back after each has it zeroed by the system each time,
+a fifth of the time that reading a photo takes (benchmarks/results/reading.md). `give_back` ends it."""
 
 
-def use_one_arena() -> None:
+def set_up_malloc() -> None:
     """To be called before there are threads: glibc gives back what lies free at the end of its first arena only, and a deleted photo
     would stay readable in another one's. The threads here ask for few, large pieces: they do not wait for one another.
     """
     mallopt = _of_libc("mallopt")
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def settle() -> None:
