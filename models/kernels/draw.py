@@ -169,9 +169,13 @@ class Painter:
 
             def sample(part: int) -> None:
                 onto = (passes.TORSO_ALPHA, passes.BACK_ALPHA, passes.ACROSS, passes.TORSO)
-                passes.sample(work, *onto, front.ids, front.maps, texture.torso, texture.back, scale, step, parts[part], top, left)
+                passes.sample(
+                    work, *onto, front.ids, front.maps, texture.torso, texture.back, texture.back_to, scale, step, parts[part], top, left
+                )
                 onto = (passes.SLEEVE_ALPHA, -1, passes.OVER, passes.SLEEVES)
-                passes.sample(work, *onto, sides.ids, sides.maps, texture.strips, texture.back, scale, step, parts[part], top, left)
+                passes.sample(
+                    work, *onto, sides.ids, sides.maps, texture.strips, texture.back, texture.back_to, scale, step, parts[part], top, left
+                )
 
             self._each(sample)
         with clock("compose"):

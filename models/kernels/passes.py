@@ -175,6 +175,7 @@ def sample(
     maps: FloatArray,
     texture: IntArray,
     behind: LabelMap,
+    behind_to: int,
     scale: np.float32,
     step: int,
     spans: IntArray,
@@ -183,7 +184,8 @@ def sample(
 ) -> None:
     """A garment's layer on the box's pixels: its alpha, a second one from `behind` (unless negative), place and colour.
 
-    ids (H / step, W / step) and maps (T, 4, 3) of its triangles; texture (h + 3, w + 3) and behind: see `scene.PackedTexture`.
+    ids (H / step, W / step) and maps (T, 4, 3) of its triangles; texture (h + 3, w + 3), behind and the row that this goes down to: see
+    `scene.PackedTexture`.
     """
     height, width = F(texture.shape[0] - 2), F(texture.shape[1] - 2)
     stride = texture.shape[1]
@@ -230,14 +232,16 @@ def sample(
                 across[i] = min(max(overs[i], -TWO), TWO)
             for i in range(n):
                 down[i] = min(max(alongs[i], -TWO), TWO)
+            highest = height
             for i in range(n):
                 # beside the texture there is its empty rim
                 u, v = min(max(us[i] * scale + shift, ZERO), width), min(max(vs[i] * scale + shift, ZERO), height)
                 c, r = np.int32(u), np.int32(v)
                 us[i], vs[i] = u - F(c), v - F(r)
+                highest = min(highest, v)
                 index[i] = np.uint32(r * stride + c)
             _texels(texels, stride, taps, index, us, vs, work[colour : colour + 3, y, a : a + n], work[alpha, y, a : a + n])
-            if second >= 0:
+            if second >= 0 and highest < F(behind_to):  # it is nothing but a strip along the neck
                 back = work[second, y, a : a + n]
                 for i in range(n):
                     at = np.uint64(index[i])

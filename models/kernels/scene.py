@@ -99,6 +99,8 @@ class PackedTexture:
     """The same with the alpha of the strips."""
     back: LabelMap
     """(h + 3, w + 3) the alpha of the inner back."""
+    back_to: int
+    """Its first row from which on there is none."""
 
     @classmethod
     def of(cls, texture: FloatArray) -> Self:
@@ -108,4 +110,6 @@ class PackedTexture:
         for packed, alpha in zip(both, (TORSO, SLEEVES), strict=True):
             packed[1:-2, 1:-2] = np.stack([*levels[RGB], levels[alpha]], -1)
         torso, strips = both.view(np.uint32)[..., 0]
-        return cls(torso, strips, np.pad(levels[BACK], ((1, 2), (1, 2))))
+        back = np.pad(levels[BACK], ((1, 2), (1, 2)))
+        used = np.flatnonzero(back.any(1))
+        return cls(torso, strips, back, int(used[-1]) + 1 if used.size else 0)
