@@ -8,7 +8,8 @@ Dockerfile's step for bases without Python is proved instead), every other FROM 
 WORKDIR, USER are carried out; then HEALTHCHECK, ENTRYPOINT and CMD serve for real: the health check must pass, a try-on must give
 a picture, and SIGTERM must end it. The mounts live in a namespace of their own and vanish with the script.
 
---pip-conf and --bind let steps use a package index, certificates or wheels of this machine; nothing of them stays in the result.
+--pip-conf and --bind let steps use a package index, certificates or wheels of this machine; nothing of them stays in the result. Behind a
+proxy with an authority of its own: `cert = /etc/ssl/certs` in FILE, and --bind that folder and those that its links lead to.
 """
 
 from __future__ import annotations
@@ -293,6 +294,8 @@ def main() -> None:
         raise SystemExit(subprocess.run(again, check=False).returncode)
     if shutil.which("debootstrap") is None:
         run("apt-get", "install", "-y", "--no-install-recommends", "debootstrap")
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="prove-", dir=options.folder))
     pip_conf = options.pip_conf.resolve() if options.pip_conf else None
     prover = Prover(folder, dict(pair.split("=", 1) for pair in options.arg), pip_conf, [bind.resolve() for bind in options.bind])
