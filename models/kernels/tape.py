@@ -45,6 +45,10 @@ ELEMENTWISE = {
 """Functions of torch and those of NumPy that do the same with the same arguments. `&`, `|` and `~` of numbers are not meant."""
 FILLED = frozenset({"zeros_like", "ones_like", "full_like"})
 """Functions whose result knows of its tensor only the shape."""
+ASKS = frozenset({"__get__", "__len__", "dim", "size", "is_floating_point"})
+"""What may be asked of a tensor without looking at its numbers; `__get__` is of properties."""
+OTHER_NUMBERS, RELATIVE, ABSOLUTE = 1.01, 1e-3, 1e-2
+"""A tape is tried on given numbers times the first: within the others of the greatest number of a result it has to play what torch does."""
 _DTYPES: dict[torch.dtype, np.dtype[Any]] = {
     torch.float32: np.dtype(np.float32),
     torch.int64: np.dtype(np.int64),
@@ -60,14 +64,24 @@ def record(function: Callable[..., Sequence[Tensor]], given: Sequence[Tensor]) -
     """What `function` does with tensors of the shapes and types `given`, as a function of arrays like them.
 
     The result takes arrays in the order of `given` and returns arrays in the order of what `function` returns, some of which may share
-    memory with what it took. Numbers differ from torch's by rounding. Raises TapeError for what cannot be recorded: operations that are
-    not in this module, changes in place, and whatever reads a number back.
+    memory with what it took or with one another. Numbers differ from torch's by rounding. Raises TapeError for what cannot be recorded:
+    operations that are not in this module, changes in place, whatever reads a number back, and a tape that, tried on other numbers, does
+    not play what `function` does.
     """
+    if len({id(tensor) for tensor in given}) < len(given):
+        raise TapeError("A tensor is given twice: which of the two is meant could not be told.")
     tape = _Tape()
     with tape:
         names = tape.name(given)
         results = function(*given)
-    return tape.compiled(names, results)
+    played = tape.compiled(names, results)
+    others = [tensor * OTHER_NUMBERS if tensor.is_floating_point() else tensor for tensor in given]
+    for expected, found in zip(function(*others), played(*(tensor.numpy() for tensor in others)), strict=True):
+        wanted = expected.numpy()
+        tolerance = ABSOLUTE + RELATIVE * float(np.abs(wanted, dtype=np.float64).max(initial=0.0))
+        if found.shape != wanted.shape or found.dtype != wanted.dtype or not np.allclose(found, wanted, 0, tolerance, equal_nan=True):
+            raise TapeError("Played with other numbers, the tape differs from what was recorded.")
+    return played
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +117,22 @@ class _Tape(TorchFunctionMode):
         name = func.__name__
         if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")):
             raise TapeError(f"A tensor is changed in place by {name}.")
-        if name in {"item", "tolist", "__bool__", "__float__", "__int__", "__index__", "numpy", "cpu"}:
-            raise TapeError(f"A number is read back by {name}.")
-        if name not in FILLED and any(True for _ in _tensors(result)):
-            self._write(name, args, kwargs, result)
+        if not any(True for _ in _tensors(result)):
+            if name not in ASKS:
+                raise TapeError(f"A number is read back by {name}.")
+        elif name in FILLED:
+            if any(id(tensor) in self._values for tensor in _tensors((args[1:], kwargs))):
+                raise TapeError(f"What {name} fills with has to be a number.")
+        else:
+            try:
+                self._write(name, args, kwargs, result)
+            except (TypeError, AttributeError) as error:  # arguments in another form than here
+                raise TapeError(f"This form of {name} is not known here: {error}") from error
         return result
 
     def compiled(self, given: Sequence[str], results: Sequence[Tensor]) -> Played:
         """The function that plays what was recorded."""
-        returned = [self._whole(self._value(tensor)) for tensor in results]
+        returned = [self._own(self._whole(self._value(tensor))) for tensor in results]
         needed, lines = {value.name for value in returned}, []
         for expression, (value, operands) in reversed(self._lines.items()):
             if value.name in needed:
@@ -160,6 +181,12 @@ class _Tape(TorchFunctionMode):
         nothing = self._constant(np.zeros(value.shape, value.dtype))
         return self._line(f"{combine}({value.name}, {nothing.name})", (value, nothing), value.shape, value.dtype)
 
+    def _own(self, value: _Value) -> _Value:
+        """A value that nobody shares with the next call."""
+        if value not in self._constants.values():
+            return value
+        return self._line(f"{value.name}.copy()", (value,), value.actual, value.dtype)
+
     # --- operations -----------------------------------------------------------------------------------------------------------------
 
     def _write(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
@@ -185,10 +212,14 @@ class _Tape(TorchFunctionMode):
 
     def _elementwise(self, name: str, args: Sequence[Any], result: Tensor) -> _Value:
         dtype = _form(result)[2]
-        compared = next(_form(a)[2] for a in args if isinstance(a, Tensor)) if dtype == np.bool_ else dtype
-        operands = [self._operand(argument, compared) for argument in args]
+        if name in {"__and__", "__or__", "__invert__"}:
+            if dtype != np.bool_:
+                raise TapeError(f"{name} of numbers is not known here.")
+            return self._call(ELEMENTWISE[name], [self._operand(argument, dtype) for argument in args], dtype)
+        reckoned = dtype if dtype != np.bool_ else _common(args)
+        operands = [self._operand(argument, reckoned) for argument in args]
         # NumPy goes on in float64 from float32 and whole numbers, torch in float32
-        return self._call(ELEMENTWISE[name], [self._as(o, compared) if o.dtype == np.int64 else o for o in operands], dtype)
+        return self._call(ELEMENTWISE[name], [self._as(o, reckoned) if o.dtype == np.int64 else o for o in operands], dtype)
 
     def _as(self, value: _Value, dtype: np.dtype[Any]) -> _Value:
         if value.dtype == dtype:
@@ -206,7 +237,8 @@ class _Tape(TorchFunctionMode):
         self._give(result, self._elementwise("sub", (from_, subtracted), result))
 
     def _write_clamp(self, result: Tensor, of: Tensor, min: float | None = None, max: float | None = None) -> None:  # noqa: A002 - torch's names
-        value, dtype = self._value(of), _form(result)[2]
+        dtype = _form(result)[2]
+        value = self._as(self._value(of), dtype)
         for function, limit in (("maximum", min), ("minimum", max)):
             if limit is not None:
                 value = self._call(function, [value, self._operand(limit, dtype)], dtype)
@@ -215,8 +247,8 @@ class _Tape(TorchFunctionMode):
     def _write_clamp_min(self, result: Tensor, of: Tensor, min: float) -> None:  # noqa: A002 - torch's name
         self._write_clamp(result, of, min)
 
-    def _write_pow(self, result: Tensor, base: Tensor, exponent: int) -> None:
-        if exponent not in (2, 3):
+    def _write_pow(self, result: Tensor, base: Tensor, exponent: object) -> None:
+        if not isinstance(exponent, int) or exponent not in (2, 3):
             raise TapeError(f"A power of {exponent} is not known here.")
         value, dtype = self._value(base), _form(result)[2]
         power = self._call("multiply", [value, value], dtype)
@@ -247,6 +279,7 @@ class _Tape(TorchFunctionMode):
 
     def _sum(self, value: _Value, axis: int, keepdim: bool, result: Tensor) -> _Value:
         shape, dtype = tuple(result.shape), _form(result)[2]
+        value = self._as(value, dtype)
         if value.shape[axis] == 2:  # of x and y: a reduction costs three times a sum
             first, second = (self._index(value, ", ".join([":"] * axis + [f"{k}:{k + 1}" if keepdim else f"{k}"]), shape) for k in (0, 1))
             return self._call("add", [first, second], dtype)
@@ -310,6 +343,7 @@ class _Tape(TorchFunctionMode):
         self._join(result, [self._index(self._whole(self._value(part)), index, shape) for part in parts], axis)
 
     def _join(self, result: Tensor, values: Sequence[_Value], axis: int) -> None:
+        values = [self._as(value, _form(result)[2]) for value in values]
         together = f"concatenate(({', '.join(value.name for value in values)},), {axis})"
         self._give(result, self._line(together, values, tuple(result.shape), values[0].dtype))
 
@@ -322,10 +356,21 @@ def _form(tensor: Tensor) -> tuple[tuple[int, ...], tuple[int, ...], np.dtype[An
     return shape, shape, _DTYPES[tensor.dtype]
 
 
+def _common(args: Sequence[Any]) -> np.dtype[Any]:
+    """The type in which torch compares or chooses."""
+    known = [argument for argument in args if isinstance(argument, Tensor)]
+    kind = known[0].dtype
+    for argument in args:
+        kind = torch.result_type(torch.empty(1, dtype=kind), argument)
+    return _DTYPES[kind]
+
+
 def _tensors(value: Any) -> Any:
     """The tensors in nested tuples, lists and dictionaries."""
     if isinstance(value, Tensor):
         yield value
+    elif isinstance(value, slice):
+        yield from _tensors((value.start, value.stop, value.step))
     elif isinstance(value, dict):
         yield from _tensors(tuple(value.values()))
     elif isinstance(value, tuple | list):
@@ -339,8 +384,8 @@ def _written(index: Any) -> str:
         return ", ".join(_written(part) for part in index)
     if index is None or index is Ellipsis:
         return "None" if index is None else "..."
-    if isinstance(index, slice):
+    if isinstance(index, slice) and not any(isinstance(part, Tensor) for part in (index.start, index.stop, index.step)):
         return ":".join("" if part is None else str(int(part)) for part in (index.start, index.stop, index.step))
-    if isinstance(index, int):
+    if isinstance(index, int) and not isinstance(index, bool):
         return str(index)
     raise TapeError(f"An index of {type(index).__name__} is not known here.")

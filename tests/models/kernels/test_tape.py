@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +21,7 @@ from models.drape.warp import Topology, meshes
 from models.engine import Engine
 from models.garment import read_garment_picture
 from models.kernels.lay import Layer
-from models.kernels.tape import Played, TapeError, record
+from models.kernels.tape import ELEMENTWISE, Played, TapeError, record
 from models.person.body import Body
 from models.samples import packshot, sample_person
 
@@ -96,6 +97,9 @@ class Did:
             np.testing.assert_allclose(other, one.numpy(), rtol=2e-6, atol=1e-6)
 
 
+COUNT = itertools.count()
+
+
 def _indices(a: Tensor) -> Tensor:
     return a.floor().clamp(0, 3).to(torch.int64)
 
@@ -115,10 +119,43 @@ def _indices(a: Tensor) -> Tensor:
         lambda a, b: [a.gather(-1, _indices(a)), b[None].expand(2, 3, 4).gather(-1, _indices(a)), a - _indices(a)],
         lambda a, b: [torch.linspace(0, 1, 5)[_indices(a)], torch.zeros_like(a) + b, torch.full_like(b, 3.0), torch.ones_like(a) * b],
         lambda a, b: [(a + b) * (a + b), a + torch.arange(4)],  # the same twice, and whole numbers
+        lambda a, b: [_indices(a) < 1.5, (a > 0) > 0.5, _indices(a).clamp(1, 2), (a > 0)[..., :2].sum(-1), torch.linspace(0, 1, 3)],
+        lambda a, b: [torch.cat([a, _indices(a)], -1), torch.where(a > 0, _indices(a), b), (a > 0) | (b > 0.5)],
     ],
 )
 def test_an_operation_is_played_as_torch_does_it(function: Callable[[Tensor, Tensor], Sequence[Tensor]]) -> None:
     Did(function).check()
+
+
+def test_a_tensor_given_twice_is_refused() -> None:
+    given = torch.ones(3)
+    with pytest.raises(TapeError, match="twice"):
+        record(lambda a, b: [a - b], [given, given])
+
+
+def test_results_are_nobody_elses() -> None:
+    played = record(lambda a: [torch.ones(3), a + 1], [torch.ones(3)])
+    played(np.ones(3, np.float32))[0][:] = 7
+    np.testing.assert_array_equal(played(np.ones(3, np.float32))[0], 1)
+
+
+def test_where_a_tape_cannot_be_made_torch_lays(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.delitem(ELEMENTWISE, "maximum")
+    layer, cloth, tuck = Layer(TOPOLOGY), garment("tank"), torch.zeros(1)
+    laid = [layer.lay(frame(who), cloth, tuck) for who in ("woman", "man")]
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "curves are placed by torch, which takes five times as long"
+    ]
+    for who, found in zip(("woman", "man"), laid, strict=True):
+        for one, other in zip(tensors(placed(frame(who), cloth.measures, tuck)), tensors(found.placement), strict=True):
+            torch.testing.assert_close(other, one)
+
+
+def test_nothing_of_a_body_stays_in_a_recording() -> None:
+    layer = Layer(TOPOLOGY)
+    layer.lay(frame("woman"), garment("chinos"), torch.zeros(1))
+    (recording,) = layer._recordings.values()
+    assert all(tensor.numel() == 0 for tensor in tensors(recording.like))
 
 
 def test_what_does_not_depend_on_what_is_given_is_not_computed_again() -> None:
@@ -133,7 +170,7 @@ def test_what_does_not_depend_on_what_is_given_is_not_computed_again() -> None:
 
     played = record(function, [torch.ones(3)])
     np.testing.assert_array_equal(played(np.full(3, 2, np.float32))[0], [2, 4, 0])
-    assert asked == 1
+    assert asked == 2  # recorded, and once to compare
     assert len(played.__code__.co_names) == 2  # multiply and the table
 
 
@@ -148,6 +185,13 @@ def test_what_does_not_depend_on_what_is_given_is_not_computed_again() -> None:
         (lambda a: [a**0.3], "power"),
         (lambda a: [a.double()], "not known"),
         (lambda a: [a[a > 0]], "mask"),
+        (lambda a: [a if torch.equal(a, a) else -a], "read back"),
+        (lambda a: [a * len(str(a))], "read back"),
+        (lambda a: [torch.full_like(a, a[0, 0, 0])], "read back|number"),
+        (lambda a: [torch.arange(3)[: a[0, 0, 0].to(torch.int64)]], "index|read back"),
+        (lambda a: [a.sum()], "form"),
+        (lambda a: [_indices(a) & 1], "numbers"),
+        (lambda a: [a + next(COUNT)], "other numbers"),
     ],
 )
 def test_what_cannot_be_played_is_refused(function: Callable[[Tensor], Sequence[Tensor]], why: str) -> None:
