@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -86,8 +86,13 @@ def draw(fittings: Fittings, topology: Topology, unit_px: float, fixed: bool = T
     """
     clock = clock or (lambda _: nullcontext())
     inner: Blend | None = None
+    waistband: Tensor | None = None
+    band_below: Tensor | None = None
     for step in fittings.steps:
-        scene = step.scene if inner is None else step.scene.after(inner)
+        scene = step.scene if band_below is None else replace(step.scene, band_below=band_below)
+        if inner is not None:
+            scene = scene.after(inner, unit_px, waistband)
+            band_below = scene.band_below
         with clock("drape"):
             placement = placed(fittings.frame, step.measures, step.tuck)
             warped = warp(placement, step.torso, step.strips, topology, fittings.size, fixed)
@@ -95,6 +100,7 @@ def draw(fittings: Fittings, topology: Topology, unit_px: float, fixed: bool = T
             sampled = layers(step.texture, step.scale, warped, placement.stripped, placement.dress)
         with clock("compose"):
             legs = None if placement.torso is not None else Legs(placement.stripped, placement.split, fittings.frame.leg_front)
+            waistband = placement.waistband
             inner = blend(scene, sampled, placement.tucked, placement.hem_kept, placement.sleeve_end, unit_px, legs)
     assert inner is not None, "a fitting has a garment"  # noqa: S101 - the engine has checked it
     return Finished(

@@ -397,9 +397,10 @@ class Engine:
 
     def _paint(self, painter: Painter, fitting: Fitting[Person, Garment], clock: Clock) -> Finished:
         """Draws a fitting with compiled code."""
-        laid, drawn = self._paint_garment(painter, fitting, 0, None, clock)
+        scene, laid, drawn = self._paint_garment(painter, fitting, 0, None, clock)
         for step in range(1, len(fitting.garments)):
-            laid, drawn = self._paint_garment(painter, fitting, step, drawn, clock)
+            inner = scene.band_below, laid.placement.waistband, drawn
+            scene, laid, drawn = self._paint_garment(painter, fitting, step, inner, clock)
         return Finished(
             picture=drawn.picture.permute(0, 2, 3, 1).contiguous(),
             edit=drawn.edit[:, 0],
@@ -409,21 +410,30 @@ class Engine:
         )
 
     def _paint_garment(
-        self, painter: Painter, fitting: Fitting[Person, Garment], step: int, inner: Blend | None, clock: Clock
-    ) -> tuple[Laid, Blend]:
-        """Draws garment number `step` over the finished picture of the `inner` ones."""
+        self,
+        painter: Painter,
+        fitting: Fitting[Person, Garment],
+        step: int,
+        inner: tuple[float, torch.Tensor | None, Blend] | None,
+        clock: Clock,
+    ) -> tuple[PackedScene, Laid, Blend]:
+        """Draws garment number `step` over the finished picture of the `inner` ones, with what the scene before knew of their
+        waistband (`PackedScene.band_below`), and that of the last of them.
+        """
         from models.kernels.draw import Cloth, Fit
 
         person, garment = fitting.person, fitting.garments[step]
         with clock("plate"):
             scene = person.packed_scene(garment.category, _comes_off(fitting.garments))
-            scene = scene if inner is None else scene.after(inner)
+            if inner is not None:
+                band_below, waistband, picture = inner
+                scene = replace(scene, band_below=band_below).after(picture, _unit_px([fitting]), waistband)
             texture = garment.packed_texture()
         with clock("drape"):
             laid = painter.layer.lay(person.frame, garment, self._number(tuck_code(_tuck(fitting, step))))
             fit = Fit.of(laid.placement, person.frame.leg_front)
         cloth, unit = Cloth(texture, garment.texture_scale), _unit_px([fitting])
-        return laid, painter.draw(scene, cloth, None if fit.lower else laid.torso, laid.strips, fit, unit, clock)
+        return scene, laid, painter.draw(scene, cloth, None if fit.lower else laid.torso, laid.strips, fit, unit, clock)
 
     def _place_map(self, placement: Placement, garment: Garment, size: tuple[int, int]) -> FloatArray:
         """(H, W, 2) place on the picture of `garment`, the first of those placed, -1e4 where none."""

@@ -66,8 +66,9 @@ BACK_OFF = 0.02
 """Over the ground the inside of the back shows only between neck and front: in gaps up to twice this wide (units)."""
 END_FADE = 0.05
 """Limbs come out of a sleeve over this share of a bone."""
-INNER_WAIST = 0.10
-"""A tucked top of an outfit runs on this far (units) below the old waist line: down to the new waistband."""
+INNER_WAIST, INNER_LAP = 0.10, 0.03
+"""A tucked top of an outfit runs on the second (units) below the lowest of the new waistband's upper corners and middle, or, where it is
+not known where that lies, the first below the old waist line."""
 LEG_ROUND = 0.20
 """Darkening at a leg's outline; cloth on legs is flatter than a sleeve, so it sets in later."""
 CROTCH = (0.30, 0.55)
@@ -82,6 +83,8 @@ SHADOW_STEP = 8
 """Shadows are soft: they are computed at a size this many times smaller."""
 NOWHERE = -1.99
 """`Layers` say -2 where there is no garment."""
+UNKNOWN = -5e3
+"""Px below the waist line under which it is not known, see `Plate.below_waist`."""
 VISIBLE = 1.5 / 255
 """An alpha or shadow under this changes nothing and stays outside the edit mask."""
 
@@ -120,6 +123,8 @@ class Scene:
     """Bool: what inner garments of an outfit have changed already."""
     inner: Tensor
     """0..1 the inner garments of an outfit."""
+    band_below: Tensor
+    """(B, 1, 1, 1) px below the waist line to which a tucked top runs: 0, or down to an outfit's own waistband (negative: it is higher)."""
 
     @classmethod
     def of(cls, photo: Picture, plate: Plate, in_front: tuple[bool, bool], device: torch.device) -> Scene:
@@ -156,19 +161,31 @@ class Scene:
             leg_place=planes(plate.leg_place),
             edited=torch.zeros((1, 1, *photo.shape[:2]), dtype=torch.bool, device=device),
             inner=torch.zeros((1, 1, *photo.shape[:2]), device=device),
+            band_below=torch.zeros((1, 1, 1, 1), device=device),
         )
 
-    def after(self, inner: Blend) -> Self:
+    def after(self, inner: Blend, unit_px: float, waistband: Tensor | None) -> Self:
         """The scene for the next, outer garment of an outfit: it is drawn onto the finished picture of the `inner` one.
 
-        The outer garment's shadow falls on the inner one, and what the inner one has changed belongs to the edit mask.
+        The outer garment's shadow falls on the inner one, and what the inner one has changed belongs to the edit mask. unit_px: the
+        bodies' unit; waistband: `Placement.waistband` of the inner one.
         """
+        band_below = INNER_WAIST * unit_px * inner.alpha.amax((1, 2, 3), keepdim=True)
+        if waistband is None:
+            band_below = torch.where(self.band_below != 0, self.band_below, band_below)
+        else:
+            height, width = self.below_waist.shape[-2:]
+            x, y = waistband[..., 0].round().clamp(0, width - 1), waistband[..., 1].round().clamp(0, height - 1)
+            found = self.below_waist.flatten(1).gather(1, (y * width + x).to(torch.int64)).amax(1)[:, None, None, None]
+            # without a waist line there is nothing to measure from
+            band_below = torch.where(found > UNKNOWN, found + INNER_LAP * unit_px, band_below)
         return replace(
             self,
             plate=inner.picture,
             catches=torch.maximum(self.catches, CLOTH_CATCHES * inner.alpha),
             edited=self.edited | inner.edit,
             inner=torch.maximum(self.inner, inner.alpha),
+            band_below=band_below,
         )
 
     @classmethod
@@ -294,8 +311,7 @@ def blend(
     legs = legs or Legs.none(tucked)
     tuck = tucked[:, None, None, None]
     # a tucked top ends at the waist line, or where the outfit's own waistband begins
-    has_inner = scene.inner.amax((1, 2, 3), keepdim=True)
-    below = scene.below_waist - has_inner * INNER_WAIST * unit_px
+    below = scene.below_waist - scene.band_below
     # the waistband as it is seen lies over a tucked top; the waist line is but its smooth likeness
     at_waist = ((BAND_AT_WAIST * unit_px - scene.below_waist.abs()) / (BAND_FADE * unit_px)).clamp(0, 1)
     slack = BAND_SLACK * unit_px * scene.lower.amax((1, 2, 3), keepdim=True)

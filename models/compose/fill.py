@@ -73,6 +73,9 @@ SIDE_SHARE = 0.97
 """The bare trunk is this much narrower than the clothed outline."""
 BARE_SIDE = ((0.3, 0.62, 0.92, 1.1), (0.48, 0.46, 0.56, 0.61))
 """Half widths (units) of a bare trunk (trunk lengths below the shoulders): a loose top's or a skirt's flare is no body."""
+COVERED_SHARE, COVERED_FROM, COVERED_TO = 0.78, (0.55, 0.75), (0.4, 0.25)
+"""What will lie under a new lower garment is this much narrower still, fully from the second's end on (trunk lengths below the shoulders)
+down to the third's (places on the leg): the garment's own side is the body's there, and beside a slimmer one no under-layer may show."""
 HIPS_TO = 0.12
 """The trunk ends this far (units) below the hip joints; from there on there are two thighs."""
 LAYER_TO, LAYER_EDGE = 0.25, 0.012
@@ -135,7 +138,7 @@ def fill_in(
         return full(pull_push(small, (weight * clean).astype(np.float32)))
 
     def trunk_mask(end: int, bare: bool, least: FloatArray | None = None) -> FloatArray:
-        return _trunk_mask(body, (width, height), box, end, bare, least)
+        return _trunk_mask(body, (width, height), box, end, bare, least, covered=off.bottom)
 
     wanted = (
         slice(int(box[0].start * scale), int(box[0].stop * scale) + 1),
@@ -151,7 +154,8 @@ def fill_in(
     )
     trunk = trunk_mask(TRUNK_ROWS, bare=True)
     # an ankle is no wider than the shin: the foot below it is seen
-    legs = larger(ramp(where.leg_reach * np.where(where.leg_place > END_FROM, HAND_REACH, 1.0), 1.0 + edge, 1.0 - edge))
+    covered = 1 + (1 / COVERED_SHARE - 1) * ramp(where.leg_place, *COVERED_TO)
+    legs = larger(ramp(where.leg_reach * np.where(where.leg_place > END_FROM, HAND_REACH, covered), 1.0 + edge, 1.0 - edge))
     hips = trunk_mask(_hip_row(body), bare=True) if off.bottom else trunk
     if off.bottom:
         trunk = np.maximum(hips, legs)
@@ -354,10 +358,12 @@ def _chest(where: Coordinates) -> FloatArray:
     return bare
 
 
-def _trunk_mask(body: Body, size: tuple[int, int], box: Box, end: int, bare: bool, least: FloatArray | None = None) -> FloatArray:
+def _trunk_mask(
+    body: Body, size: tuple[int, int], box: Box, end: int, bare: bool, least: FloatArray | None = None, covered: bool = False
+) -> FloatArray:
     """Of the `box` of a photo of `size` (W, H) px, 0..1: neck, shoulders and trunk down to the measured row `end`.
 
-    Not `bare`: as wide as worn.
+    Not `bare`: as wide as worn; covered: a lower garment will lie over it.
 
     least (2, ROW_COUNT): px from the axis to the sides, which are no nearer than that.
     """
@@ -367,6 +373,8 @@ def _trunk_mask(body: Body, size: tuple[int, int], box: Box, end: int, bare: boo
     if bare:
         down = np.linspace(0, ROW_SPAN * unit, ROW_COUNT)[rows] / body.trunk_px
         side = np.minimum(side, np.interp(down, *BARE_SIDE, left=np.inf) * unit)
+        if covered:
+            side = side * (1 - (1 - COVERED_SHARE) * ramp(np.asarray(down, np.float32), *COVERED_FROM))
     if least is not None:
         side = np.maximum(side, least[:, rows])
     reach = side[..., None] * SIDE_SHARE

@@ -125,6 +125,11 @@ class Placement:
     split: Tensor
     """(B,) 1 where the strips are the legs of trousers, 0 for halves of a skirt and for sleeves."""
 
+    @property
+    def waistband(self) -> Tensor | None:
+        """(B, 4, 2) px: the upper ends of a lower garment's strips, outer ones first; None for other garments."""
+        return torch.cat([self.sleeves.outer[:, :, 0], self.sleeves.inner[:, :, 0]], 1) if self.torso is None else None
+
     def landmarks(self) -> dict[str, list[list[float]]]:
         """Where the landmarks of the batch's first garment came to lie, px of the photo."""
         outer, inner = self.sleeves.outer[0], self.sleeves.inner[0]

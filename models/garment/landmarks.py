@@ -15,7 +15,7 @@ from models.errors import GarmentNotReadable
 from models.garment.armpits import HANGS, HIDDEN_FROM, SLIT_DEG, bare_armpit, find_armpits, shoulder_level, with_corner, with_hidden_pit
 from models.garment.halves import Half, furthest
 from models.garment.maskops import runs_at
-from models.garment.shoulders import bare_shoulder, find_neck, shoulder_tip
+from models.garment.shoulders import bare_shoulder, find_neck, neck_distance, shoulder_tip
 from models.types import BoolArray, FloatArray
 
 AGREE_FROM: Final = 0.04
@@ -74,8 +74,9 @@ def find_marks(mask: BoolArray, axis_x: float, pair: tuple[Half, Half], *, dress
         first, second = (with_corner(half, i, width) for half, i in zip(pair, armpits[0], strict=True))
         pair = (first, second)
     marks = []
+    distance = neck_distance(pair, width, armpits[0] if armpits else None)
     for k, half in enumerate(pair):
-        neck, collar = find_neck(half, width, armpits[0][k] if armpits else None)
+        neck, collar = find_neck(half, width, armpits[0][k] if armpits else None, distance)
         if armpits:
             pit = armpits[0][k]
             tip = shoulder_tip(half, width, neck, pit)

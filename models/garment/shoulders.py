@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from models.garment.halves import Half, furthest, line, off_chord, turning
+from models.types import FloatArray
 
 NECK_REACH: Final = 0.07
 """Torso widths to both sides over which the outline's turn is measured at the neck."""
@@ -18,6 +19,10 @@ NECK_TURN: Final = 1.0
 NECK_LEAN_DEG: Final = 8.0
 NECK_HEIGHT: Final = 9.0
 """Radians that a corner must be sharper per torso width it lies lower, seen from a direction a little outwards of up."""
+NECK_APART: Final = 0.15
+NECK_WINDOW: Final = 0.06
+"""Corners of both sides that lie further apart than the first, mirrored (torso widths), cannot both be the neck's: it is where both sides
+together have the best ones, within the second of one distance from the axis."""
 COLLAR_RISE: Final = (0.07, 0.29)
 """Torso widths a collar stands above the neck point."""
 HOOD_RISE: Final = (0.26, 0.95)
@@ -41,11 +46,26 @@ LINE_BEND: Final = (0.001, 0.003, 0.005, 0.007)
 """Torso widths by which the outline then lies under the line where the shoulder ends; the places found with each are averaged."""
 
 
-def find_neck(half: Half, width: float, armpit: int | None) -> tuple[int, int | None]:
-    """Index of the side neck point, and of the top of a collar that stands above it."""
+def neck_distance(pair: tuple[Half, Half], width: float, armpits: tuple[int, int] | None) -> float | None:
+    """How far (px) from the axis the neck's corners lie, where each side by itself would put them elsewhere; else None."""
+    stops = armpits or (len(pair[0].points) // 2, len(pair[1].points) // 2)
+    corners = [_neck_corner(half, width, stop) for half, stop in zip(pair, stops, strict=True)]
+    found = [float(half.u[corner]) for half, corner in zip(pair, corners, strict=True)]
+    if abs(found[0] - found[1]) < NECK_APART * width:
+        return None
+
+    def together(u: float) -> float:
+        both = (_worth(half, width, stop)[np.abs(half.u[:stop] - u) < NECK_WINDOW * width] for half, stop in zip(pair, stops, strict=True))
+        return float(sum(worth.max(initial=-np.inf) for worth in both))
+
+    return max(found, key=together)
+
+
+def find_neck(half: Half, width: float, armpit: int | None, distance: float | None = None) -> tuple[int, int | None]:
+    """Index of the side neck point, and of the top of a collar that stands above it; distance: see `neck_distance`."""
     stop = armpit if armpit is not None else len(half.points) // 2
     upper = half.points[:stop]
-    top = _neck_corner(half, width, stop)
+    top = _neck_corner(half, width, stop, distance)
     hood = _hood_foot(half, width, stop)
     if hood is not None:
         return hood, top
@@ -77,8 +97,17 @@ def _hood_foot(half: Half, width: float, stop: int) -> int | None:
     return foot if bulges and beyond else None
 
 
-def _neck_corner(half: Half, width: float, stop: int) -> int:
+def _neck_corner(half: Half, width: float, stop: int, distance: float | None = None) -> int:
     """Index of the corner, near the top of the outline, between neckline (or collar's edge) and shoulder."""
+    worth = _worth(half, width, stop)
+    if distance is not None:
+        near = np.abs(half.u[:stop] - distance) < NECK_WINDOW * width
+        worth = np.where(near, worth, -np.inf) if np.isfinite(worth[near]).any() else worth
+    return int(worth.argmax())
+
+
+def _worth(half: Half, width: float, stop: int) -> FloatArray:
+    """(stop,) how much of a neck's corner each point of the outline has: radians."""
     upper = half.points[:stop]
     turn = turning(half, max(3, round(NECK_REACH * width)))[:stop]
     lean = np.deg2rad(NECK_LEAN_DEG)
@@ -86,9 +115,9 @@ def _neck_corner(half: Half, width: float, stop: int) -> int:
     u, y = upper.T
     inside = (u > NECK_FROM[0] * width) & (u < NECK_FROM[1] * width) & (y < y.min() + NECK_DROP * width)
     if not inside.any():
-        return int(height.argmax())
-    worth = np.where(inside, np.minimum(turn, NECK_TURN) + NECK_HEIGHT * (height - height[inside].max()) / width, -np.inf)
-    return int(worth.argmax())
+        return np.asarray(height - height.max(), np.float32)
+    worth = np.minimum(turn, NECK_TURN) + NECK_HEIGHT * (height - height[inside].max()) / width
+    return np.where(inside, worth, -np.inf).astype(np.float32)
 
 
 def shoulder_tip(half: Half, width: float, neck: int, armpit: int) -> int:

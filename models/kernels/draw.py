@@ -310,7 +310,7 @@ def _look(scene: PackedScene, fit: Fit, unit_px: float) -> Look:
         "arm_right": scene.in_front[1],
         "leg_left": fit.leg_front[0],
         "leg_right": fit.leg_front[1],
-        "waist_shift": scene.has_inner * blend.INNER_WAIST * unit_px,
+        "waist_shift": scene.band_below,
         "slack": blend.BAND_SLACK * unit_px * scene.has_lower,
         "band_at": blend.BAND_AT_WAIST * unit_px,
         "band_fade": blend.BAND_FADE * unit_px,

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
+from torch import Tensor
 
-from models.compose.blend import Blend
+from models.compose.blend import INNER_LAP, INNER_WAIST, UNKNOWN, Blend
 from models.compose.front import CLOTH_CATCHES
 from models.compose.plate import Plate
 from models.drape.texture import BACK, RGB, SLEEVES, TORSO
@@ -33,8 +34,8 @@ class PackedScene:
     """Which arms lie before the trunk."""
     has_lower: float
     """The most of the worn lower garment that stays, 0..1."""
-    has_inner: float
-    """The most of the inner garments of an outfit, 0..1."""
+    band_below: float
+    """As in `models.compose.blend.Scene`."""
 
     @classmethod
     def of(cls, plate: Plate, in_front: tuple[bool, bool]) -> Self:
@@ -74,15 +75,22 @@ class PackedScene:
     def size(self) -> tuple[int, int]:
         return self.flags.shape[0], self.flags.shape[1]
 
-    def after(self, inner: Blend) -> Self:
+    def after(self, inner: Blend, unit_px: float, waistband: Tensor | None) -> Self:
         """The scene for the next, outer garment of an outfit; see `models.compose.blend.Scene.after`."""
         picture, alpha, edit = inner.picture[0].permute(1, 2, 0).numpy(), inner.alpha[0, 0].numpy(), inner.edit[0, 0].numpy()
         masks, drawn = self.masks.copy(), _levels(alpha)
         masks[passes.INNER] = np.maximum(masks[passes.INNER], drawn)
         masks[passes.CATCHES] = np.maximum(masks[passes.CATCHES], _levels(CLOTH_CATCHES * alpha))
         flags = self.flags | edit * np.uint8(passes.EDITED)
-        most = max(self.has_inner, float(alpha.max()))
-        return replace(self, plate=picture, masks=masks, flags=flags, edited=edit, has_inner=most)
+        band_below = INNER_WAIST * unit_px * float(alpha.max())
+        if waistband is None:
+            band_below = self.band_below or band_below
+        else:
+            x, y = np.rint(waistband[0].numpy()).astype(np.int64).T
+            below = self.places[passes.BELOW_WAIST]
+            found = float(below[np.clip(y, 0, below.shape[0] - 1), np.clip(x, 0, below.shape[1] - 1)].max())
+            band_below = found + INNER_LAP * unit_px if found > UNKNOWN else band_below
+        return replace(self, plate=picture, masks=masks, flags=flags, edited=edit, band_below=band_below)
 
 
 def _levels(mask: FloatArray) -> LabelMap:

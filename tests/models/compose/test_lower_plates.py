@@ -248,7 +248,7 @@ def test_the_leg_behind_is_darker(in_trousers: Person) -> None:
 def test_an_outfit_keeps_the_inner_garment_and_the_photo(in_trousers: Person) -> None:
     picture, _, _, body = in_trousers
     inner = dressed(scene_of(in_trousers, Category.LOWER, Off.BOTH), legs_layers((200, 0, 0)), body.unit_px, legs_of((1, 1)))
-    outer_scene = scene_of(in_trousers, Category.UPPER, Off.BOTH).after(inner)
+    outer_scene = scene_of(in_trousers, Category.UPPER, Off.BOTH).after(inner, body.unit_px, None)
     alpha = torch.zeros(1, 1, *SIZE)
     alpha[..., 130:320, 150:235] = 1
     colour = torch.zeros(1, 3, *SIZE)

@@ -109,3 +109,15 @@ def test_threads_draw_the_same(studio: Studio) -> None:
         assert away.max() <= 1
         assert away.mean() < 1e-4
     two.close()
+
+
+@pytest.mark.parametrize("on", [False, True], ids=["torch", "compiled"])
+@pytest.mark.parametrize("who", ["man", "woman"])
+def test_a_top_tucked_into_the_outfits_own_trousers_ends_at_their_waistband(studio: Studio, who: str, on: bool) -> None:
+    engine, person = studio.compiled(on), studio.person(who)
+    trousers, top = studio.garment("chinos"), studio.garment("print-tee")
+    band = engine.explain(Fitting(person, (trousers,), Tuck.IN)).landmarks
+    lowest = max(y for _, y in (*band["waist"], *band["middle"]))
+    alpha = engine.explain(Fitting(person, (trousers, top), Tuck.IN)).garment_alpha
+    assert (alpha[: int(lowest)] > 0).any()
+    assert not (alpha[int(lowest + 0.08 * person.body.unit_px) :] > 8).any()
