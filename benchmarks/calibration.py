@@ -35,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from benchmarks.measure import command
 from models.drape.cut import Garment
 from models.engine import Engine, Person
 from models.errors import MuslinError
@@ -316,4 +317,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from benchmarks.figures import COLOURS, figure, save
-from benchmarks.measure import tell
+from benchmarks.measure import Machine, command, tell
 from benchmarks.service_load import Report as HttpReport
 
 RESULTS: Final = Path(__file__).parent / "results"
@@ -207,6 +207,7 @@ class Batch(msgspec.Struct, frozen=True):
 class Core(msgspec.Struct, frozen=True):
     """What is read of a `core.Report`."""
 
+    machine: Machine
     batches: list[Batch]
 
 
@@ -232,6 +233,8 @@ def model(http: HttpReport, gpu: Core | None, vcpu_usd: float, gpu_usd: float, q
     fleets = [fleet(name, way(service, beside), each_ms, vcpus * vcpu_usd, rates, count) for name, way in CPU.items()]
     if gpu is not None:
         batches = [batch for batch in gpu.batches if (batch.width, batch.height) == (http.width, http.height)]
+        if not batches:
+            raise ValueError(f"the GPU was not measured with batches of {http.width} × {http.height} px, as the service was")
         batch_ms = {batch.size: batch.size * batch.ms_each for batch in batches}
         each = min(batch.ms_each for batch in batches)
         beside_cpu_ms = max(0.0, (warm.alone_cpu_ms or 0.0) - each_ms)
@@ -284,6 +287,8 @@ def main() -> None:
     if "warm" not in http.kinds:
         parser.error(f"{options.http} has no warm orders")
     gpu = None if options.gpu is None else msgspec.json.decode(options.gpu.read_bytes(), type=Core)
+    if gpu is not None and gpu.machine.device == "cpu":
+        raise ValueError(f"{options.gpu} was measured on a CPU, not on a GPU")
     report = model(http, gpu, options.vcpu_hour, options.gpu_hour, options.quick)
     for one in report.fleets:
         print(
@@ -303,4 +308,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

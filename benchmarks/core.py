@@ -25,7 +25,7 @@ import msgspec
 import torch
 
 from benchmarks import gpu
-from benchmarks.measure import Machine, PeakMemory, Spread, Stopwatch, nearest_rank, tell, timed
+from benchmarks.measure import Machine, PeakMemory, Spread, Stopwatch, command, device, nearest_rank, tell, timed
 from benchmarks.pairs import Pair, pairs, photos
 from benchmarks.yardsticks import NETWORK_SIZES, floor, network, phone_photo
 from models.engine import VERSION, Engine
@@ -241,7 +241,7 @@ def show(report: Report) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one size, one thread, few repeats")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", type=device, default="cpu")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.device.startswith("cuda") and not torch.cuda.is_available():
@@ -252,4 +252,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.core import RESULTS
-from benchmarks.measure import Machine, nearest_rank, write
+from benchmarks.measure import Machine, at_least, command, nearest_rank, write
 from benchmarks.pairs import Pair, at_size
 from benchmarks.yardsticks import kernel
 from models.engine import VERSION, Engine, StageClock
@@ -343,8 +343,9 @@ def _ratio_of(stage: str, levels: Levels) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raise", dest="reason", help="write the baseline anew; the reason is stored in it")
-    parser.add_argument("--slow", metavar="STAGE", help="half as much again in this stage: has to fail")
-    parser.add_argument("--runs", type=int, help="so many runs, in processes of their own")
+    stages = [name for name, level in read_baseline().levels.stages.items() if name != REST and level.share >= SHARE_LEAST]
+    parser.add_argument("--slow", choices=stages, help="half as much again in this stage, one of those that are judged: has to fail")
+    parser.add_argument("--runs", type=at_least(1), help="so many runs, in processes of their own")
     parser.add_argument("--json", type=Path, help="where a run, or several, are written")
     options = parser.parse_args()
     if options.runs:
@@ -377,4 +378,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

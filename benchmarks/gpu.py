@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import torch
 
-from benchmarks.measure import Spread, Stopwatch
+from benchmarks.measure import Spread, Stopwatch, command, device
 from benchmarks.pairs import at_size, pairs, photos
 from models.engine import Engine, alike
 from models.images import decode, encode
@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few repeats")
     parser.add_argument("--compile", action="store_true", help="fuse the core by torch.compile first: minutes for each set of shapes")
-    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--device", type=device, default="cuda")
     parser.add_argument("--size", type=int, nargs=2, default=SIZE, metavar=("WIDTH", "HEIGHT"))
     parser.add_argument("--batch", type=int, default=BATCH)
     options = parser.parse_args()
@@ -146,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -26,7 +26,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.figures import BAD, GOOD, INK, figure, save
-from benchmarks.measure import Machine, PeakMemory, Stopwatch, nearest_rank, resident_mb, tell
+from benchmarks.measure import Machine, PeakMemory, Stopwatch, command, nearest_rank, resident_mb, tell
 from benchmarks.pairs import at_size, photos
 from benchmarks.service_load import Replica, serving
 from models.drape.cut import Garment
@@ -266,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

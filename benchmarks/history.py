@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.core import RESULTS, Report
 from benchmarks.figures import BAD, GOOD, INK, figure, save
+from benchmarks.measure import command
 
 HISTORY: Final = RESULTS / "history.jsonl"
 BUDGET: Final = 3.0
@@ -112,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

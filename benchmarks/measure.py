@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import msgspec
 import torch
@@ -177,3 +179,40 @@ class PeakMemory:
             (self._facts / "clear_refs").write_text("5")
         self.most_mb = max(self.most_mb, peak)
         return peak
+
+
+# --- command lines --------------------------------------------------------------------------------------------------------
+
+
+def command(main: Callable[[], int | None]) -> NoReturn:
+    """Ends the process with what `main` returns; files that are missing or something else are told in one sentence, with exit code 2."""
+    try:
+        code = main() or 0
+    except OSError as error:
+        code, told = 2, f"{error.filename or 'A file'}: {error.strerror or error}"
+        print(told, file=sys.stderr)
+    except (ValueError, msgspec.MsgspecError) as error:
+        code = 2
+        print(f"{error}", file=sys.stderr)
+    sys.exit(code)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type of argparse: whole numbers from `least` on."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
+    return number
+
+
+def device(text: str) -> str:
+    """A type of argparse: a device that torch knows and has."""
+    try:
+        torch.empty(1, device=text)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        raise argparse.ArgumentTypeError(f"torch has no device {text} here") from error
+    return text

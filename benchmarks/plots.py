@@ -16,7 +16,7 @@ from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from benchmarks.core import RESULTS, Report, Warm
 from benchmarks.figures import BAD, COLOURS, GOOD, INK, figure, save
-from benchmarks.measure import Spread
+from benchmarks.measure import Spread, command
 
 
 def _named(one: Warm) -> str:
@@ -96,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

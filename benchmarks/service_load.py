@@ -37,7 +37,7 @@ from matplotlib.figure import Figure
 from benchmarks.arrivals import Answer, Client, Latencies, alone, arrive, due_times, message
 from benchmarks.core import SIZE
 from benchmarks.figures import BAD, GOOD, INK, figure, save
-from benchmarks.measure import Machine, tell
+from benchmarks.measure import Machine, at_least, command, tell
 from benchmarks.pairs import WARM_UP, photos
 from benchmarks.yardsticks import QUALITY, phone_photo
 from models.engine import VERSION
@@ -434,7 +434,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few orders at each rate")
     parser.add_argument("--kinds", default=",".join(BOUNDS_MS), help="of orders, with commas (%(default)s)")
     parser.add_argument("--even", action="store_true", help="evenly spaced arrivals in place of a Poisson process")
-    parser.add_argument("--replicas", type=int, default=1, help="processes that get the orders in turn")
+    parser.add_argument("--replicas", type=at_least(1), default=1, help="processes that get the orders in turn")
     parser.add_argument("--redis-url", help="what replicas share; without it a single process keeps all in its memory")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
@@ -455,4 +455,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import sys
 import time
 from itertools import product
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.measure import Machine, resident_mb, tell
+from benchmarks.measure import Machine, at_least, command, resident_mb, tell
 from benchmarks.pairs import at_size
 from models.drape.cut import Garment
 from models.engine import VERSION, Engine, Person
@@ -133,7 +132,7 @@ def soak(tries: int) -> Report:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tries", type=int, default=10_000)
+    parser.add_argument("--tries", type=at_least(LOOKS), default=10_000)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     set_up_malloc()
@@ -143,4 +142,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

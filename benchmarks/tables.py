@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import msgspec
 
 from benchmarks import service_load
 from benchmarks.core import RESULTS, Report
+from benchmarks.measure import command
 
 README: Final = Path(__file__).parents[1] / "README.md"
 PEERS: Final = Path(__file__).parent / "peers.json"
@@ -139,14 +140,19 @@ def between(text: str, name: str, written: str) -> str:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when the README says something else")
+    options = parser.parse_args()
     text = written = README.read_text()
     for name, make in TABLES.items():
         written = between(written, name, make())
-    if "--check" in sys.argv[1:]:
+    if options.check:
+        if written != text:
+            print("The README's tables are not what benchmarks/results say: run `python -m benchmarks.tables`.")
         return int(written != text)
     README.write_text(written)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command(main)

@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="the HTTP service with its demo page")
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=_port, help="port to listen on (8000; 0 takes a free one)")
+    serve.add_argument("--port", type=port_number, help="port to listen on (8000; 0 takes a free one)")
     serve.set_defaults(run=_serve)
 
     try_on = commands.add_parser("try-on", help="dress one person")
@@ -160,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _port(text: str) -> int:
+def port_number(text: str) -> int:
     port = int(text)
     if not 0 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is not between 0 and 65535")
@@ -180,7 +180,11 @@ def _serve(options: argparse.Namespace, settings: Settings, engine: MakeEngine) 
 
 def _announce(address: str, is_open: bool) -> None:
     who = "Open to everybody who reaches it: no keys are asked for." if is_open else "API keys are asked for: `muslin keys create NAME`."
-    print(f"Muslin loads its models and is at {address} in a moment (the API at {address}/schema). {who} Ctrl-C stops it.", file=sys.stderr)
+    print(
+        f"Muslin loads its models and is at {address} in a moment (the API at {address}/schema); the very first start compiles for this "
+        f"processor, for up to a minute. {who} Ctrl-C stops it.",
+        file=sys.stderr,
+    )
 
 
 def _try_on(options: argparse.Namespace, settings: Settings, engine: MakeEngine) -> int:

@@ -17,7 +17,7 @@ MAPPED_FROM: Final = 32 << 20
 """Bytes from which a piece is mapped by itself; the most that glibc takes."""
 KEPT_BYTES: Final = 1 << 30
 """Free memory at the heap's end that is kept for the next plane: whoever gives it back after each has it zeroed by the system each time,
-a fifth of the time that reading a photo takes (benchmarks/results/reading.md). `give_back` ends it."""
+an eighth of the time that reading a photo takes (benchmarks/results/reading.md). `give_back` ends it."""
 
 
 def set_up_malloc() -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from models.engine import VERSION
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # Pieced together, so that this file does not hold what it looks for.
@@ -156,3 +158,8 @@ def test_a_second_setup_installs_nothing(checkout: Path) -> None:
     assert time.monotonic() - began < 5
     (checkout / "constraints.txt").write_text("")
     assert setup(checkout, "tests", PYTHON="false").returncode == 1  # something changed: it sets up again
+
+
+def test_the_package_is_of_the_engines_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
