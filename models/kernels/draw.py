@@ -12,7 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -102,6 +103,8 @@ class _Layer:
 
     ids: IntArray
     """Reduced pixels (h, w)."""
+    rows: IntArray
+    """(h, 2) the first and one past the last covered one of every row."""
     maps: FloatArray
     """(T, 4, 3)."""
 
@@ -139,7 +142,9 @@ class Painter:
         box = (passes.BAND, passes.BAND)
         with self._drawing:
             work, gaps = self._planes(passes.WORK_COUNT + 1, box)
-            passes.close_gaps(np.zeros((*box, 3), np.uint8), gaps, work, np.zeros((1, 2), np.int64), 0, 0)
+            spans = np.zeros((1, 2), np.int64)
+            picture = np.zeros((*box, 3), np.uint8)
+            passes.close_gaps(picture, gaps, *passes.around_gaps(picture, gaps, work, spans, spans, 0, 0), spans, 0, 0)
 
     def draw(self, scene: PackedScene, cloth: Cloth, torso: Mesh | None, strips: Mesh, fit: Fit, unit_px: float, clock: Clock) -> Blend:
         """The garment of `cloth` over `scene`; clock: told the stages."""
@@ -153,14 +158,19 @@ class Painter:
         drop = max(1, round(blend.DROP * unit_px))
         with clock("drape"):
             reduced = (-(-height // step), -(-width // step))
-            rows = np.zeros((reduced[0], 2), np.int64)
-            rows[:, 0] = reduced[1]
-            front = _rasterised(torso, rows, reduced, step)
-            sides = _rasterised(strips if fit.stripped else None, rows, reduced, step)
+            drawn: _Canvas
+            front: _Layer
+            sides: _Layer
+            drawn, front, sides = self._all(
+                lambda: _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited.copy()),
+                lambda: _rasterised(torso, reduced, step),
+                lambda: _rasterised(strips if fit.stripped else None, reduced, step),
+            )
+            rows = np.stack([np.minimum(front.rows[:, 0], sides.rows[:, 0]), np.maximum(front.rows[:, 1], sides.rows[:, 1])], 1)
             reach = 8 * (3 * max(radii.values()) + 2) + (drop if fit.lower or fit.skirt_from < 2 else 0)
             box = _box(band_spans(rows, step, passes.BAND, reach, height, width), height)
         if box is None:
-            return _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited.copy())
+            return drawn
         spans, top, left = box.spans, box.top, box.left
         parts = _parts(spans, self._parts)
         work, gaps = self._planes(passes.WORK_COUNT + 1, box.size)
@@ -191,9 +201,8 @@ class Painter:
                 passes.prepare(work, sums[part], over[0], over[1], *planes, flags, sides.ids, step, seam, look, parts[part], top, left)
 
             self._each(prepare)
-            for pieces, there in zip(over, (torso is not None, fit.stripped and not fit.lower), strict=True):
-                if there:
-                    wide_only(pieces, max(1, round(blend.TRIM * unit_px / trim.STEP)))
+            trimmed = [pieces for pieces, there in zip(over, (torso is not None, fit.stripped and not fit.lower), strict=True) if there]
+            self._all(*(partial(wide_only, pieces, max(1, round(blend.TRIM * unit_px / trim.STEP))) for pieces in trimmed))
 
             def cut_out(part: int) -> None:
                 passes.cut_out(work, sums[part], quarters, over[0], over[1], *planes, drop, look, parts[part], top, left)
@@ -207,7 +216,6 @@ class Painter:
             box_mean(between, 1, 1)
             shut = closed(quarters[passes.CLOTH], max(1, round(blend.GAP_REACH * unit_px / blend.GAP_STEP)))
             share = np.minimum((shut - quarters[passes.CLOTH]) * np.float32(blend.GAP_STEEP), np.float32(1))
-            drawn = _Canvas(scene.plate.copy(), np.zeros((height, width), np.float32), scene.edited.copy())
             flat = (height, 3 * width)
             onto_photo = (drawn.picture.reshape(flat), drawn.edit, drawn.alpha, gaps)
             small, plate = (eighths, between, shut, share), scene.plate.reshape(flat)
@@ -216,18 +224,24 @@ class Painter:
                 return passes.compose(*onto_photo, work, *small, plate, *planes, flags, look, parts[part], top, left)
 
             if any(self._each(compose)):
-                passes.close_gaps(drawn.picture, gaps, work, spans, top, left)
+                picture = drawn.picture
+                around = self._each(lambda part: passes.around_gaps(picture, gaps, work, spans, parts[part], top, left))
+                self._each(lambda part: passes.close_gaps(picture, gaps, *around[part], spans, top, left))
         return drawn
 
     def _each(self, call: Callable[[int], Found]) -> list[Found]:
-        """What `call` returns for each part; side by side where there are threads, as compiled code needs no interpreter."""
-        if self._parts == 1:
-            return [call(0)]
+        """What `call` returns for each part."""
+        return list(self._all(*(partial(call, part) for part in range(self._parts))))
+
+    def _all(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
+        """What the calls return; side by side where there are threads, as compiled code needs no interpreter."""
+        if self._parts == 1 or len(calls) == 1:
+            return tuple(call() for call in calls)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._parts, "painter")
-        parts = [self._threads.submit(call, part) for part in range(self._parts)]
-        wait(parts)  # when one fails too: the others write into what the next picture is drawn in
-        return [part.result() for part in parts]
+        running = [self._threads.submit(call) for call in calls]
+        wait(running)  # when one fails too: the others write into what the next picture is drawn in
+        return tuple(one.result() for one in running)
 
     def _planes(self, count: int, box: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """count - 1 planes of `box` (h, w) and one more, with anything finite in them."""
@@ -247,12 +261,13 @@ def _parts(spans: IntArray, count: int) -> list[IntArray]:
     return [np.where((of_band == part)[:, None], spans, 0) for part in range(count)]
 
 
-def _rasterised(mesh: Mesh | None, rows: IntArray, size: tuple[int, int], step: int) -> _Layer:
-    ids = np.full(size, -1, np.int32)
+def _rasterised(mesh: Mesh | None, size: tuple[int, int], step: int) -> _Layer:
+    ids, rows = np.full(size, -1, np.int32), np.zeros((size[0], 2), np.int64)
+    rows[:, 0] = size[1]
     if mesh is None:
-        return _Layer(ids, np.zeros((1, 4, 3), np.float32))
+        return _Layer(ids, rows, np.zeros((1, 4, 3), np.float32))
     rasterise(ids, rows, mesh.vertices, mesh.triangles, step, TILE_MOST)
-    return _Layer(ids, affine_maps(mesh.vertices, mesh.attributes, mesh.triangles))
+    return _Layer(ids, rows, affine_maps(mesh.vertices, mesh.attributes, mesh.triangles))
 
 
 def _box(spans: IntArray, height: int) -> _Box | None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.core import edges, placed, tensors, with_tensors
+from models.core import T, edges, placed, tensors, with_tensors
 from models.drape.cut import Garment, Measures
 from models.drape.cut_lower import LowerMeasures
 from models.drape.frame import Frame, Placement
@@ -82,12 +82,12 @@ class Layer:
         )
 
     def _recorded(self, given: tuple[Frame, Measures | LowerMeasures, Tensor, Tensor, Tensor]) -> _Recording:
-        like: list[Placement] = []
+        form, like = _emptied(given), list[Placement]()
 
         def lay(*parts: Tensor) -> Sequence[Tensor]:
-            frame, measures, torso, strips, tuck = with_tensors(given, parts)
+            frame, measures, torso, strips, tuck = with_tensors(form, parts)
             placement = placed(frame, measures, tuck)
-            like[:] = [placement]
+            like[:] = [_emptied(placement)]
             grids = meshes(placement, torso, strips, self._topology)
             return *tensors(placement), *(part for grid in grids for part in grid[:2]), edges(placement, torso, strips)
 
@@ -95,10 +95,17 @@ class Layer:
         try:
             play = record(lay, parts)
         except TapeError as error:  # another torch may go other ways
-            _log.warning("curves are placed by torch, which takes five times as long: %s", error)
+            _log.warning(
+                "curves are placed by torch, which takes five times as long: %s", str(error)
+            )  # not the error: its frames hold a body
             lay(*parts)
 
             def play(*arrays: NDArray[Any]) -> tuple[NDArray[Any], ...]:
                 return tuple(tensor.numpy() for tensor in lay(*map(torch.from_numpy, arrays)))
 
-        return _Recording(play, with_tensors(like[0], [torch.empty(0)] * len(list(tensors(like[0])))))
+        return _Recording(play, like[0])
+
+
+def _emptied(value: T) -> T:
+    """The same with nothing in its tensors."""
+    return with_tensors(value, [torch.empty(0) for _ in tensors(value)])

@@ -722,15 +722,17 @@ def compose(
 
 
 @compiled
-def close_gaps(picture: Picture, gaps: FloatArray, work: FloatArray, spans: IntArray, top: int, left: int) -> None:
-    """Gives closed slits the mean colour of the cloth around them: `gaps` (h, w) of it."""
+def around_gaps(
+    picture: Picture, gaps: FloatArray, work: FloatArray, spans: IntArray, own_spans: IntArray, top: int, left: int
+) -> tuple[BoolArray, FloatArray]:
+    """The cells of four px with slits (`gaps` (h, w) of what closes them) in `own_spans`, and the mean colour of the cloth around them."""
     height, width = gaps.shape
     rows, columns = (height + 3) // 4, (width + 3) // 4
     # cells of four px that the mean of a slit's own is made of: two means over five cells reach four, and the enlargement one more
     reach = 6
     near = np.zeros((rows + 2 * reach, columns + 2 * reach), np.bool_)
     for y in range(height):
-        x0, x1 = spans[y // BAND, 0], spans[y // BAND, 1]
+        x0, x1 = own_spans[y // BAND, 0], own_spans[y // BAND, 1]
         row = gaps[y, x0:x1]
         for cell in range((x1 - x0 + 3) // 4):
             most = ZERO
@@ -781,9 +783,17 @@ def close_gaps(picture: Picture, gaps: FloatArray, work: FloatArray, spans: IntA
                     count += weight * along[k, j, 3]
                 share = ONE / max(count, least)
                 mean[i, j, 0], mean[i, j, 1], mean[i, j, 2] = reds * share, greens * share, blues * share
+    return near[reach : rows + reach, reach : columns + reach].copy(), mean
+
+
+@compiled
+def close_gaps(picture: Picture, gaps: FloatArray, near: BoolArray, mean: FloatArray, spans: IntArray, top: int, left: int) -> None:
+    """Gives closed slits the colour of the cloth around them; near and mean: see `around_gaps`."""
+    height = gaps.shape[0]
+    rows, columns = near.shape
     for i in range(rows):
         for j in range(columns):
-            if not near[i + reach, j + reach]:
+            if not near[i, j]:
                 continue
             for y in range(4 * i, min(4 * i + 4, height)):
                 for x in range(max(4 * j, spans[y // BAND, 0]), min(4 * j + 4, spans[y // BAND, 1])):

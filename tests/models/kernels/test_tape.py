@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -151,11 +153,16 @@ def test_where_a_tape_cannot_be_made_torch_lays(monkeypatch: pytest.MonkeyPatch,
             torch.testing.assert_close(other, one)
 
 
-def test_nothing_of_a_body_stays_in_a_recording() -> None:
-    layer = Layer(TOPOLOGY)
-    layer.lay(frame("woman"), garment("chinos"), torch.zeros(1))
-    (recording,) = layer._recordings.values()
-    assert all(tensor.numel() == 0 for tensor in tensors(recording.like))
+@pytest.mark.parametrize("taped", [True, False])
+def test_nothing_of_a_body_stays_in_a_recording(monkeypatch: pytest.MonkeyPatch, taped: bool) -> None:
+    if not taped:
+        monkeypatch.delitem(ELEMENTWISE, "maximum")
+    layer, cloth, body = Layer(TOPOLOGY), garment("chinos"), Frame.stack([frame("woman")])  # tensors of its own
+    held = [weakref.ref(tensor) for tensor in tensors(body)]
+    found = [weakref.ref(tensor) for tensor in tensors(layer.lay(body, cloth, torch.zeros(1)).placement)]
+    del body
+    gc.collect()
+    assert not any(tensor() is not None for tensor in (*held, *found))
 
 
 def test_what_does_not_depend_on_what_is_given_is_not_computed_again() -> None:
