@@ -155,21 +155,22 @@ class RedisStore:
         """Messages to listeners, for ever; after every break the listeners are told that something may have been missed."""
         while True:
             try:
-                async with self._redis.pubsub(ignore_subscribe_messages=True) as ear:
+                async with self._redis.pubsub() as ear:
                     await ear.subscribe(*(f"{KEY_VERSION}:{channel}" for channel in self._listeners))
-                    await self._pass_on(None)
                     while True:
                         message = await ear.get_message(timeout=5)
-                        if message is not None:
+                        if message is not None and message["type"] in {"subscribe", "message"}:
                             await self._pass_on(message)
             except (RedisError, OSError, TimeoutError):
                 await asyncio.sleep(LISTEN_AGAIN_S)
 
-    async def _pass_on(self, message: dict[str, Any] | None) -> None:
-        for channel, listeners in self._listeners.items():
-            if message is None or message["channel"].decode() == f"{KEY_VERSION}:{channel}":
-                for listener in listeners:
-                    await listener("" if message is None else message["data"].decode())
+    async def _pass_on(self, message: dict[str, Any]) -> None:
+        """News to its channel's listeners. That Redis has taken the subscription is news too, of nobody: nothing is missed from then on,
+        what was told before may have been.
+        """
+        news = message["data"].decode() if message["type"] == "message" else ""
+        for listener in self._listeners[message["channel"].decode().removeprefix(f"{KEY_VERSION}:")]:
+            await listener(news)
 
     async def ping(self) -> None:
         async with self._guard():

@@ -40,3 +40,10 @@ def test_arguments_that_cannot_be_are_told(
     said = capsys.readouterr().err.strip().splitlines()
     assert told in said[-1]
     assert "Traceback" not in "".join(said)
+
+
+def test_the_readme_tells_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables", "--check"])
+    with pytest.raises(SystemExit) as ended:
+        command(importlib.import_module("benchmarks.tables").main)
+    assert ended.value.code == 0
