@@ -189,11 +189,11 @@ def command(main: Callable[[], int | None]) -> NoReturn:
     try:
         code = main() or 0
     except OSError as error:
-        code, told = 2, f"{error.filename or 'A file'}: {error.strerror or error}"
-        print(told, file=sys.stderr)
+        code = 2
+        print(f"{error.filename or 'A file'}: {error.strerror or error}", file=sys.stderr)
     except (ValueError, msgspec.MsgspecError) as error:
         code = 2
-        print(f"{error}", file=sys.stderr)
+        print(error, file=sys.stderr)
     sys.exit(code)
 
 

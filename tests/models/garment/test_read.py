@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.errors import GarmentError, GarmentNotReadable
 from models.garment import read_garment_picture
 from models.garment.edge import pull_push, recolour_edge
+from models.images import decode
 from models.samples import Packshot, UpperStyle, packshot
-from models.types import Category, GarmentReading, Picture
+from models.types import Category, GarmentReading, Picture, UpperLandmarks
 from tests.models.figures import upper_marks
 
 Draw = Callable[[str], Packshot]
@@ -178,3 +181,16 @@ def test_a_hanger_is_no_cloth(drawn: Draw) -> None:
     found = read_garment_picture(picture)
     assert (found.mask & ~shot.mask)[:y0].sum() < 120
     assert found.mask[shot.mask].mean() > 0.98
+
+
+@pytest.mark.parametrize("quality", [80, 88, 92])
+def test_both_sides_have_their_necks_at_one_distance(quality: int) -> None:
+    """Compressed, the check's right side has its sharpest corner at the sleeve's head, two thirds further out than the neck."""
+    shot = packshot("gingham", (768, 1024))
+    file = io.BytesIO()
+    Image.fromarray(shot.picture).save(file, "JPEG", quality=quality)
+    reading = read_garment_picture(decode(file.getvalue()).picture, shot.category, None)
+    assert isinstance(reading.landmarks, UpperLandmarks)
+    neck, armpits = reading.landmarks.neck[:, 0], reading.landmarks.armpit[:, 0]
+    left, right = armpits.mean() - neck[0], neck[1] - armpits.mean()
+    assert left == pytest.approx(right, rel=0.12)
